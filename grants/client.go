@@ -1,0 +1,124 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync/atomic"
+
+	"github.com/go-oauth2/oauth2/v4"
+	oerr "github.com/go-oauth2/oauth2/v4/errors"
+
+	"github.com/ostiary-go/ostiary/internal/clientsecret"
+	"github.com/ostiary-go/ostiary/storage"
+)
+
+// client is a client as the manager sees it, wherever it comes from.
+type client struct {
+	*storage.Client
+	info oauth2.ClientInfo // as the client store gave it
+}
+
+// client looks up a client. An unknown one is the reason unknownClient; any other error is a failure.
+func (m *Manager) client(ctx context.Context, id string) (*client, error) {
+	info, err := m.clients.GetByID(ctx, id)
+	switch {
+	case err != nil && m.isNotFound(err):
+		return nil, unknownClient
+	case err != nil:
+		return nil, err
+	case info == nil:
+		return nil, unknownClient
+	}
+	c := &client{info: info}
+	if own, ok := info.(*storage.Client); ok {
+		if own == nil {
+			return nil, unknownClient
+		}
+		c.Client = own
+	} else {
+		c.Client = m.foreignClient(info)
+	}
+	if c.ID != id { // a table that compares without regard to case, say
+		return nil, unknownClient
+	}
+	return c, nil
+}
+
+func (m *Manager) isNotFound(err error) bool {
+	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, oerr.ErrInvalidClient) {
+		return true
+	}
+	for _, f := range m.notFound {
+		if f(err) {
+			return true
+		}
+	}
+	return false
+}
+
+// foreignClient reads a ClientInfo that is no *storage.Client: see Clients.
+func (m *Manager) foreignClient(info oauth2.ClientInfo) *storage.Client {
+	c := &storage.Client{ID: info.GetID(), Public: info.IsPublic(), GrantTypes: m.GrantTypes(), Scope: m.foreignScope}
+	if uri := info.GetDomain(); uri != "" {
+		c.RedirectURIs = []string{uri}
+	}
+	return c
+}
+
+// authenticate proves the client of a request (RFC 6749 2.3). It tells nothing of why it refuses.
+func (m *Manager) authenticate(ctx context.Context, r *Request, e *Event) (*client, *Error) {
+	if r.ClientID == "" {
+		return nil, refusal(noClient)
+	}
+	c, err := m.client(ctx, r.ClientID)
+	switch {
+	case err == unknownClient:
+		if _, err := m.decoys.pick(r.ClientID).Matches(ctx, r.ClientSecret); err != nil {
+			return nil, failure(err)
+		}
+		return nil, refusal(unknownClient)
+	case err != nil:
+		return nil, failure(err)
+	}
+	e.Client = c.ID
+	m.decoys.met(c.Secret)
+	ok, err := clientsecret.Verify(ctx, c.info, r.ClientSecret)
+	switch {
+	case err != nil:
+		return nil, failure(err)
+	case !ok:
+		return nil, refusal(wrongSecret)
+	}
+	return c, nil
+}
+
+// decoys are secrets to try for clients that do not exist, of the kinds that those which do exist
+// have, so that the time of an answer does not tell one from the other.
+type decoys struct {
+	seed       maphash.Seed
+	fast, slow atomic.Pointer[storage.Secret]
+}
+
+func (d *decoys) met(s storage.Secret) {
+	kind := &d.fast
+	if s.Slow() {
+		kind = &d.slow
+	}
+	if s != "" && kind.Load() == nil {
+		decoy := s.Decoy()
+		kind.Store(&decoy)
+	}
+}
+
+// pick returns the decoy for an ID: always the same one for the same ID.
+func (d *decoys) pick(id string) storage.Secret {
+	fast, slow := d.fast.Load(), d.slow.Load()
+	switch {
+	case fast == nil && slow == nil:
+		return ""
+	case slow == nil, fast != nil && maphash.String(d.seed, id)%2 == 0:
+		return *fast
+	}
+	return *slow
+}

@@ -1,0 +1,92 @@
+package grants
+
+import (
+	"time"
+
+	"github.com/ostiary-go/ostiary/internal/pkce"
+	"github.com/ostiary-go/ostiary/storage"
+)
+
+// redemption is a request to redeem a code (RFC 6749 4.1.3, RFC 7636 4.5). Its verifier is well
+// formed or empty.
+type redemption struct {
+	client      string
+	secret      [32]byte
+	redirectURI string
+	verifier    string
+}
+
+// redeem answers a redemption. A wrong verifier does not spend the code; a number of them kills it. A
+// replay ends the grant only if it is valid otherwise (OAuth 2.1 7.5.2), so that a stolen code does not
+// log its owner out.
+func redeem(g *storage.Grant, r redemption, p policy, d draw, now time.Time) outcome {
+	c := g.Code
+	switch {
+	case c == nil || !c.Digest.Is(digest(CodeKind, r.secret[:])):
+		return refuse(unknown)
+	case g.Client != r.client:
+		return refuse(otherClient)
+	case over(g, p.generation):
+		return refuse(grantEnded)
+	}
+
+	redeemed := !c.Redeemed.IsZero()
+	if !redeemed {
+		switch {
+		case c.Tries >= p.codeTries:
+			return refuse(tooManyTries)
+		case past(c.Expires, now):
+			return refuse(expired)
+		}
+	}
+	if wrong := mistakeOf(c, r, p); wrong != "" {
+		if wrong == wrongVerifier && !redeemed {
+			c.Tries++
+		}
+		return refuse(wrong)
+	}
+	if redeemed {
+		end(g, now)
+		return outcome{refused: codeReplayed, ended: true}
+	}
+
+	c.Redeemed = now
+	return begin(g, p, d, now)
+}
+
+// mistakeOf says what in the request does not prove that it comes from where the code was asked for.
+func mistakeOf(c *storage.Code, r redemption, p policy) reason {
+	switch {
+	case r.redirectURI != "" && r.redirectURI != c.RedirectURI:
+		return wrongRedirectURI
+	case r.redirectURI == "" && c.RedirectURISent && c.Challenge == "" && p.requireRedirectURI:
+		return wrongRedirectURI
+	case c.Challenge == "" && r.verifier != "":
+		return unboundVerifier // RFC 9700 4.8.2
+	case c.Challenge != "" && r.verifier == "":
+		return missingVerifier
+	case c.Challenge != "" && !pkce.Meets(r.verifier, c.Challenge):
+		return wrongVerifier
+	}
+	return ""
+}
+
+// begin issues the first tokens of a grant.
+func begin(g *storage.Grant, p policy, d draw, now time.Time) outcome {
+	i := hand(g, addAccess(g, d.access, "", p, now), d.access)
+	if p.refresh {
+		copy(i.refresh[:16], d.family[:])
+		copy(i.refresh[16:], d.own[:])
+		limit := after(now, p.refreshLifetime)
+		g.Refresh = &storage.Refresh{
+			Family:  family(i.refresh),
+			Current: digest(RefreshKind, i.refresh[:]),
+			Created: now,
+			Expires: earlier(after(now, p.refreshIdle), limit),
+			Limit:   limit,
+		}
+		i.hasRefresh, i.refreshExpires = true, g.Refresh.Expires
+	}
+	setExpires(g)
+	return outcome{issued: i}
+}

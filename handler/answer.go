@@ -1,0 +1,104 @@
+package handler
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// answer is how an error is answered.
+type answer struct {
+	status int
+	code   string // sent
+}
+
+// Codes that are told apart here and not sent.
+const (
+	methodNotAllowed = "method_not_allowed"
+	tooLarge         = "too_large"
+)
+
+const serverError = "server_error"
+
+// answers has the status of every code (RFC 6749 5.2, RFC 7009 2.2.1). Codes that are not here are
+// those of an application's own grant type.
+var answers = map[string]answer{
+	"invalid_request":         {http.StatusBadRequest, "invalid_request"},
+	"invalid_client":          {http.StatusUnauthorized, "invalid_client"}, // always with WWW-Authenticate
+	"invalid_grant":           {http.StatusBadRequest, "invalid_grant"},
+	"unauthorized_client":     {http.StatusBadRequest, "unauthorized_client"},
+	"unsupported_grant_type":  {http.StatusBadRequest, "unsupported_grant_type"},
+	"invalid_scope":           {http.StatusBadRequest, "invalid_scope"},
+	"unsupported_token_type":  {http.StatusBadRequest, "unsupported_token_type"},
+	"temporarily_unavailable": {http.StatusServiceUnavailable, "temporarily_unavailable"}, // with Retry-After
+	serverError:               {http.StatusInternalServerError, serverError},
+	methodNotAllowed:          {http.StatusMethodNotAllowed, "invalid_request"}, // with Allow
+	tooLarge:                  {http.StatusRequestEntityTooLarge, "invalid_request"},
+}
+
+func answerTo(code string) answer {
+	a, ok := answers[code]
+	switch {
+	case ok:
+		return a
+	case code == "" || sendable(code) != code:
+		return answers[serverError]
+	}
+	return answer{http.StatusBadRequest, code}
+}
+
+// retryAfter is how long a client is asked to wait, in seconds, while the store is away.
+const retryAfter = "1"
+
+// refuse answers an error of do.
+func (e *endpoint) refuse(w http.ResponseWriter, err error) {
+	refused := asError(err)
+	a := answerTo(refused.Code)
+	switch a.status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Basic realm="+quoted(e.realm))
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	members := map[string]any{"error": a.code}
+	if d := sendable(refused.Description); d != "" {
+		members["error_description"] = d
+	}
+	writeJSON(w, a.status, members)
+}
+
+// writeJSON answers with the members as a JSON object, or with an empty body if there are none.
+func writeJSON(w http.ResponseWriter, status int, members map[string]any) {
+	var body []byte
+	if members != nil {
+		var err error
+		if body, err = json.Marshal(members); err != nil {
+			panic(err) // only strings and integers go in
+		}
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache") // RFC 6749 5.1
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+// sendable drops what must not stand in error and error_description (RFC 6749 A.7, A.8).
+func sendable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == '"' || r == '\\' || r > '~' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// quoted is s as a quoted-string (RFC 9110 5.6.4).
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}

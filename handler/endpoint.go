@@ -1,0 +1,156 @@
+// Package handler serves the endpoints of an OAuth 2.0 authorization server.
+//
+// Each endpoint is one function that takes the manager and returns a handler for any mux. Mount it
+// without a method: it answers the others itself.
+//
+//	mux.Handle("/oauth/token", handler.Token(manager))   // RFC 6749 3.2
+//	mux.Handle("/oauth/revoke", handler.Revoke(manager)) // RFC 7009
+//
+// Parameters are read from the body alone, errors are answered as RFC 6749 5.2 says, a store that fails
+// is answered 503 and logged, and nothing that was sent comes back in an answer or a log. Every handler
+// is safe for concurrent use.
+//
+// The manager is a *grants.Manager, also inside a type with a method Unwrap() oauth2.Manager. Any other
+// oauth2.Manager works too, within what can be mended from outside: the README has the list.
+package handler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/go-oauth2/oauth2/v4"
+
+	"github.com/ostiary-go/ostiary/grants"
+)
+
+// manager is what the endpoints need: *grants.Manager has it, and foreign gives it to any other.
+type manager interface {
+	Token(ctx context.Context, r *grants.Request) (oauth2.TokenInfo, error)
+	Revoke(ctx context.Context, r *grants.Request) error
+	GrantTypes() []string
+	Params() []string
+	Logger() *slog.Logger
+}
+
+// endpoint is what the token and revocation endpoints have in common.
+type endpoint struct {
+	options
+	manager manager
+	known   map[string]bool // parameters that are refused twice or in the URL
+}
+
+func newEndpoint(m oauth2.Manager, opts []Option) *endpoint {
+	e := &endpoint{options: defaults()}
+	for _, o := range opts {
+		o.apply(&e.options)
+	}
+	e.manager = serving(m, e.options)
+	e.known = make(map[string]bool)
+	for _, names := range [][]string{knownParameters, e.manager.Params()} {
+		for _, name := range names {
+			e.known[name] = true
+		}
+	}
+	return e
+}
+
+// serving finds the manager in m, or makes one of it.
+func serving(m oauth2.Manager, o options) manager {
+	for inner := m; inner != nil; {
+		if found, ok := inner.(manager); ok {
+			return found
+		}
+		wrapper, ok := inner.(interface{ Unwrap() oauth2.Manager })
+		if !ok {
+			return newForeign(m, o)
+		}
+		inner = wrapper.Unwrap()
+	}
+	panic("handler: no manager")
+}
+
+// post serves POST requests with a form. Everything that is written, headers and log included, is
+// written here; do returns the members of a JSON object, or nil for an empty body.
+func (e *endpoint) post(do func(r *request) (map[string]any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		members, err := e.serve(w, r, do)
+		if err != nil {
+			e.refuse(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, members)
+	})
+}
+
+// serve runs do. A panic in it becomes a server_error; the log gets its place, not its value, which
+// may hold anything.
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, do func(r *request) (map[string]any, error)) (members map[string]any, err error) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(p)
+		default:
+			e.manager.Logger().ErrorContext(r.Context(), "oauth: panic", "stack", string(debug.Stack()))
+			err = &grants.Error{Code: serverError, Description: somethingWrong}
+		}
+	}()
+	req, err := e.read(w, r)
+	if err != nil {
+		return nil, err
+	}
+	members, err = do(req)
+	if err != nil {
+		e.logFailure(r.Context(), req, err)
+	}
+	return members, err
+}
+
+// logFailure logs what went wrong on this side, without anything that the client sent: the words of a
+// failure are those of a store, which may quote its keys.
+func (e *endpoint) logFailure(ctx context.Context, req *request, err error) {
+	refused := asError(err)
+	if answerTo(refused.Code).status < 500 {
+		return
+	}
+	level := slog.LevelError
+	if context.Cause(ctx) == context.Canceled { // the client has gone
+		level = slog.LevelInfo
+	}
+	words := "no cause given"
+	if refused.Cause != nil {
+		words = req.redact(refused.Cause.Error())
+	}
+	e.manager.Logger().Log(ctx, level, "oauth: failure", "code", refused.Code, "error", words)
+}
+
+// asError makes an *Error of what a manager of the application's returned that keeps no contract.
+func asError(err error) *grants.Error {
+	if e, ok := errors.AsType[*grants.Error](err); ok {
+		return e
+	}
+	return &grants.Error{Code: serverError, Description: somethingWrong, Cause: err}
+}
+
+const somethingWrong = "something went wrong inside"
+
+// redact takes everything out of words that the client sent.
+func (r *request) redact(words string) string {
+	for _, values := range r.form {
+		for _, v := range values {
+			if v != "" {
+				words = strings.ReplaceAll(words, v, "[redacted]")
+			}
+		}
+	}
+	for _, v := range []string{r.clientSecret, r.clientID} {
+		if v != "" {
+			words = strings.ReplaceAll(words, v, "[redacted]")
+		}
+	}
+	return words
+}

@@ -1,0 +1,49 @@
+package handler
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+
+	"github.com/ostiary-go/ostiary/grants"
+)
+
+// Token serves the token endpoint (RFC 6749 3.2): POST with a form, answered as RFC 6749 5.1 and 5.2
+// say. Clients authenticate by Basic or in the body, public ones by client_id alone.
+func Token(m oauth2.Manager, options ...Option) http.Handler {
+	e := newEndpoint(m, options)
+	return e.post(func(r *request) (map[string]any, error) {
+		switch grantType := r.form.Get("grant_type"); {
+		case grantType == "":
+			return nil, invalidRequest("grant_type is missing")
+		case !slices.Contains(e.manager.GrantTypes(), grantType):
+			return nil, &grants.Error{Code: "unsupported_grant_type", Description: "this grant type is not served here"}
+		}
+		if err := e.credentials(r); err != nil {
+			return nil, err
+		}
+		info, err := e.manager.Token(r.Context(), r.grantsRequest())
+		if err != nil {
+			return nil, err
+		}
+		return tokenMembers(info), nil
+	})
+}
+
+// tokenMembers are the members of a successful answer (RFC 6749 5.1).
+func tokenMembers(info oauth2.TokenInfo) map[string]any {
+	members := map[string]any{
+		"access_token": info.GetAccess(),
+		"token_type":   "Bearer",
+		"expires_in":   max(1, int64((info.GetAccessExpiresIn()+time.Second-1)/time.Second)),
+	}
+	if scope := info.GetScope(); scope != "" {
+		members["scope"] = scope
+	}
+	if refresh := info.GetRefresh(); refresh != "" {
+		members["refresh_token"] = refresh
+	}
+	return members
+}

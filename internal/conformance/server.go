@@ -1,0 +1,339 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+
+	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/handler"
+	"github.com/ostiary-go/ostiary/middleware"
+	"github.com/ostiary-go/ostiary/storage"
+)
+
+// PKCE values of RFC 7636 Appendix B.
+const (
+	verifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+)
+
+// fixtures are the clients that rows speak of.
+func fixtures() []*storage.Client {
+	code := []string{"authorization_code", "refresh_token"}
+	own := []string{"client_credentials"}
+	return []*storage.Client{
+		{ID: "web", Secret: storage.HashGenerated("web-secret"), GrantTypes: code, Scope: "read write", RedirectURIs: []string{"https://web.example/cb"}},
+		{ID: "two", Secret: storage.HashGenerated("two-secret"), GrantTypes: code, Scope: "read", RedirectURIs: []string{"https://two.example/a", "https://two.example/b?x=1"}},
+		{ID: "loose", Secret: storage.HashGenerated("loose-secret"), GrantTypes: code, Scope: "read", RedirectURIs: []string{"https://loose.example/cb"}, InsecureNoPKCE: true},
+		{ID: "spa", Public: true, GrantTypes: code, Scope: "read write", RedirectURIs: []string{"https://spa.example/cb"}},
+		{ID: "native", Public: true, GrantTypes: code, Scope: "read", RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb", "com.example.app:/cb"}},
+		{ID: "svc", Secret: storage.HashGenerated("svc-secret"), GrantTypes: own, Scope: "read jobs"},
+		{ID: "bare", Secret: storage.HashGenerated("bare-secret"), GrantTypes: own},
+		{ID: "o:d d+%", Secret: storage.HashGenerated("s:e c+r%e&t="), GrantTypes: own, Scope: "read"},
+		{ID: "rs", Secret: storage.HashGenerated("rs-secret")},
+	}
+}
+
+// server is a fresh authorization server and a protected route, with the means to look behind them.
+type server struct {
+	manager oauth2.Manager  // what the handlers serve
+	ours    *grants.Manager // nil over a foreign manager
+	store   *faulty         // nil over a foreign manager
+	log     *lockedBuffer   // everything that was logged
+	mux     *http.ServeMux
+
+	base   string
+	client *http.Client
+
+	mu   sync.Mutex
+	sent []string // secrets, codes and tokens that requests had in them
+}
+
+func newServer(t *testing.T, store Store, options []grants.Option) *server {
+	s := &server{store: &faulty{Store: store}, log: new(lockedBuffer)}
+	for _, c := range fixtures() {
+		if err := store.PutClient(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { store.Close() })
+	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))}, options...)...)
+	s.manager = s.ours
+	s.mount()
+	return s
+}
+
+func newForeignServer(t *testing.T, m oauth2.Manager) *server {
+	s := &server{manager: m, log: new(lockedBuffer)}
+	s.mount()
+	return s
+}
+
+// mount mounts what an application would. Beside GET /orders, which needs orders:read, GET /any is
+// open to every token and GET /users to tokens of users.
+func (s *server) mount() {
+	s.mux = http.NewServeMux()
+	s.mux.Handle("/token", handler.Token(s.manager))
+	s.mux.Handle("/revoke", handler.Revoke(s.manager))
+	protect := middleware.Bearer(s.manager, middleware.Realm("api"))
+	s.mux.Handle("GET /any", protect(http.HandlerFunc(whoami)))
+	s.mux.Handle("GET /users", protect(middleware.User(http.HandlerFunc(whoami))))
+	s.mux.Handle("GET /orders", protect(middleware.Scope("orders:read")(http.HandlerFunc(whoami))))
+}
+
+// whoami answers with what a guarded handler sees.
+func whoami(w http.ResponseWriter, r *http.Request) {
+	tok := middleware.Token(r.Context())
+	if tok == nil {
+		fmt.Fprint(w, "anonymous")
+		return
+	}
+	fmt.Fprintf(w, "client=%s user=%s scope=%s expires=%d", tok.GetClientID(), tok.GetUserID(), tok.GetScope(),
+		tok.GetAccessCreateAt().Add(tok.GetAccessExpiresIn()).Unix())
+}
+
+// listen starts serving: on a real socket, or on pipes where time is moved.
+func (s *server) listen(t *testing.T, pipes bool) {
+	var handled http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) })
+	if !pipes {
+		server := httptest.NewServer(handled)
+		t.Cleanup(server.Close)
+		s.base, s.client = server.URL, server.Client()
+		return
+	}
+	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+	server := &http.Server{Handler: handled}
+	go server.Serve(l)
+	transport := &http.Transport{DialContext: l.dial}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		server.Close()
+	})
+	s.base, s.client = "http://ostiary.test", &http.Client{Transport: transport}
+}
+
+type pipeListener struct {
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.done) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case l.conns <- theirs:
+		return ours, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// restart puts other options, or another client store, under the same store and address.
+func (s *server) restart(options ...grants.Option) {
+	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.ours.Logger())}, options...)...)
+	s.manager = s.ours
+	s.mount()
+}
+
+// putClient registers or replaces a client.
+func (s *server) putClient(t *testing.T, c *storage.Client) {
+	t.Helper()
+	if err := s.store.PutClient(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fixture returns the fixture of that ID, to be altered and put again.
+func fixture(id string) *storage.Client {
+	for _, c := range fixtures() {
+		if c.ID == id {
+			return c
+		}
+	}
+	panic("no fixture " + id)
+}
+
+// issue makes a grant of a client for a user without HTTP.
+func (s *server) issue(t *testing.T, client, user, scope string) oauth2.TokenInfo {
+	t.Helper()
+	info, err := s.ours.Issue(t.Context(), grants.Issue{Client: client, User: user, Scope: scope})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+// code gets an authorization code for alice; an empty challenge asks for none.
+func (s *server) code(t *testing.T, client, redirectURI, scope, challenge string) string {
+	t.Helper()
+	tgr := &oauth2.TokenGenerateRequest{
+		ClientID: client, UserID: "alice", RedirectURI: redirectURI, Scope: scope,
+		CodeChallenge: challenge, CodeChallengeMethod: oauth2.CodeChallengeS256,
+	}
+	info, err := s.manager.GenerateAuthToken(t.Context(), oauth2.Code, tgr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.GetCode()
+}
+
+// dump is everything that is stored, to compare before and after.
+func (s *server) dump(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	for g, err := range s.store.Store.Grants(context.Background(), storage.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		record, err := g.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%x\n", record)
+	}
+	for c, err := range s.store.Store.Clients(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%#v\n", *c)
+	}
+	return b.String()
+}
+
+// unchanged fails if do leaves the store other than it was. Over a foreign manager it only does it.
+func (s *server) unchanged(t *testing.T, do func()) {
+	t.Helper()
+	if s.store == nil {
+		do()
+		return
+	}
+	before := s.dump(t)
+	do()
+	if after := s.dump(t); after != before {
+		t.Errorf("the store has changed:\nbefore\n%s\nafter\n%s", before, after)
+	}
+}
+
+// errStore is what a store that is broken says; it quotes a key, as stores do.
+var errStore = errors.New("disk on fire")
+
+// faulty is a store that can be made to fail or hang, in its grants or in its clients.
+type faulty struct {
+	Store
+	mu                        sync.Mutex
+	grants, writes, clientele func(ctx context.Context) error
+}
+
+// hang waits until the context ends, as a store that is out of reach does.
+func hang(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func fail(context.Context) error { return errStore }
+
+func explode(context.Context) error { panic("a secret place") }
+
+// set makes grants (reads and writes), writes alone, or clients fail; nil heals.
+func (f *faulty) set(grants, writes, clientele func(ctx context.Context) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.grants, f.writes, f.clientele = grants, writes, clientele
+}
+
+func (f *faulty) fault(ctx context.Context, which func(*faulty) func(context.Context) error) error {
+	f.mu.Lock()
+	fault := which(f)
+	f.mu.Unlock()
+	if fault == nil {
+		return nil
+	}
+	return fault(ctx)
+}
+
+func (f *faulty) write(ctx context.Context) error {
+	if err := f.fault(ctx, func(f *faulty) func(context.Context) error { return f.grants }); err != nil {
+		return err
+	}
+	return f.fault(ctx, func(f *faulty) func(context.Context) error { return f.writes })
+}
+
+func (f *faulty) Insert(ctx context.Context, g *storage.Grant) error {
+	if err := f.write(ctx); err != nil {
+		return err
+	}
+	return f.Store.Insert(ctx, g)
+}
+
+func (f *faulty) Update(ctx context.Context, id storage.ID, change func(*storage.Grant) error) error {
+	if err := f.write(ctx); err != nil {
+		return err
+	}
+	return f.Store.Update(ctx, id, change)
+}
+
+func (f *faulty) Grant(ctx context.Context, id storage.ID) (*storage.Grant, error) {
+	if err := f.fault(ctx, func(f *faulty) func(context.Context) error { return f.grants }); err != nil {
+		return nil, err
+	}
+	return f.Store.Grant(ctx, id)
+}
+
+func (f *faulty) GetByID(ctx context.Context, id string) (oauth2.ClientInfo, error) {
+	if err := f.fault(ctx, func(f *faulty) func(context.Context) error { return f.clientele }); err != nil {
+		return nil, err
+	}
+	return f.Store.GetByID(ctx, id)
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// storeTimeout is the default deadline of a request to the store.
+const storeTimeout = 5 * time.Second
+
+var _ io.Writer = (*lockedBuffer)(nil)
