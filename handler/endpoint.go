@@ -140,15 +140,12 @@ const somethingWrong = "something went wrong inside"
 
 // redact takes everything out of words that the client sent.
 func (r *request) redact(words string) string {
+	sent := []string{r.clientSecret}
 	for _, values := range r.form {
-		for _, v := range values {
-			if v != "" {
-				words = strings.ReplaceAll(words, v, "[redacted]")
-			}
-		}
+		sent = append(sent, values...)
 	}
-	for _, v := range []string{r.clientSecret, r.clientID} {
-		if v != "" {
+	for _, v := range sent {
+		if len(v) >= 6 || v != "" && v == r.clientSecret { // shorter ones are no secrets, and stand in words
 			words = strings.ReplaceAll(words, v, "[redacted]")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -100,7 +101,7 @@ func (f *foreign) refresh(ctx context.Context, r *grants.Request, tgr *oauth2.To
 	case !scope.Within(words, info.GetScope()):
 		return nil, oerr.ErrInvalidScope
 	}
-	tgr.Refresh = r.RefreshToken
+	tgr.Refresh, tgr.Scope = r.RefreshToken, strings.Join(words, " ")
 	return f.manager.RefreshAccessToken(ctx, tgr)
 }
 
@@ -116,6 +117,7 @@ func (f *foreign) serveClient(ctx context.Context, client oauth2.ClientInfo, tgr
 	if !ok || !scope.Within(words, registered) {
 		return nil, oerr.ErrInvalidScope
 	}
+	tgr.Scope = strings.Join(words, " ")
 	if words == nil {
 		tgr.Scope = registered
 	}

@@ -37,7 +37,9 @@ func tokenMembers(info oauth2.TokenInfo) map[string]any {
 	members := map[string]any{
 		"access_token": info.GetAccess(),
 		"token_type":   "Bearer",
-		"expires_in":   max(1, int64((info.GetAccessExpiresIn()+time.Second-1)/time.Second)),
+	}
+	if life := info.GetAccessExpiresIn(); life > 0 { // 0 is for ever with go-oauth2's manager
+		members["expires_in"] = int64((life + time.Second - 1) / time.Second)
 	}
 	if scope := info.GetScope(); scope != "" {
 		members["scope"] = scope

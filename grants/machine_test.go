@@ -1,0 +1,374 @@
+package grants
+
+import (
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+
+	"github.com/ostiary-go/ostiary/storage"
+	"github.com/ostiary-go/ostiary/storage/bolt"
+)
+
+// machine is a grant in its life, as a client and its operator see it: by tokens. There are two, the
+// pure functions and a Manager on a real file.
+type machine interface {
+	redeem(verifier string) (pair, bool)
+	refresh(token string) (pair, bool)
+	revoke(token string)
+	end()
+	advance(d time.Duration)
+	alive(access string) bool
+	forge() string // a refresh token of the right shape, under the grant's ID
+}
+
+type pair struct{ access, refresh string }
+
+// model says in the plainest words what has to come of each step.
+type model struct {
+	now                        time.Duration
+	redeemed, ended            bool
+	tries                      int
+	tokens                     []pair // every pair ever issued; the last refresh token is the current one
+	expires                    []time.Duration
+	gone                       []bool        // access tokens that were revoked or made room
+	refreshEnds, limit, window time.Duration // the window in which the last rotation is repeated
+}
+
+const (
+	testVerifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	testWrong    = "wrong-verifier-wrong-verifier-wrong-verifier"
+	testS256     = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+)
+
+// steps are what can happen to a grant. Each does it to the machine, says whether tokens came of it and
+// which are expected ("": new ones), and tells the model.
+var steps = []struct {
+	name string
+	do   func(t *testing.T, x machine, m *model)
+}{
+	{"redeem", func(t *testing.T, x machine, m *model) {
+		got, ok := x.redeem(testVerifier)
+		fresh := !m.ended && !m.redeemed && m.tries < defaultCodeTries && m.now < defaultCodeLifetime
+		m.ended = m.ended || m.redeemed // a replay
+		m.redeemed = m.redeemed || fresh
+		if fresh {
+			m.limit = m.now + defaultRefreshLifetime
+		}
+		m.expect(t, got, ok, fresh)
+	}},
+	{"redeem with a wrong verifier", func(t *testing.T, x machine, m *model) {
+		got, ok := x.redeem(testWrong)
+		if !m.redeemed && m.now < defaultCodeLifetime {
+			m.tries++
+		}
+		m.expect(t, got, ok, false)
+	}},
+	{"refresh current", func(t *testing.T, x machine, m *model) {
+		got, ok := x.refresh(m.refreshToken(0, x))
+		good := m.redeemed && !m.ended && m.now < m.refreshEnds
+		m.expect(t, got, ok, good)
+		if good {
+			m.window = m.now + defaultRetryWindow
+		}
+	}},
+	{"refresh previous", refreshPrevious},
+	{"refresh previous after the window", func(t *testing.T, x machine, m *model) {
+		m.advance(x, defaultRetryWindow)
+		refreshPrevious(t, x, m)
+	}},
+	{"refresh older", func(t *testing.T, x machine, m *model) {
+		got, ok := x.refresh(m.refreshToken(2, x))
+		m.ended = m.ended || len(m.tokens) > 2
+		m.expect(t, got, ok, false)
+	}},
+	{"forge", func(t *testing.T, x machine, m *model) {
+		got, ok := x.refresh(x.forge())
+		m.expect(t, got, ok, false)
+		x.revoke(x.forge())
+	}},
+	{"revoke access", func(t *testing.T, x machine, m *model) {
+		if n := len(m.tokens); n > 0 {
+			x.revoke(m.tokens[n-1].access)
+			m.gone[n-1] = true
+		}
+	}},
+	{"revoke refresh", func(t *testing.T, x machine, m *model) { m.revokeRefresh(x, 0) }},
+	{"revoke spent refresh", func(t *testing.T, x machine, m *model) { m.revokeRefresh(x, 1) }},
+	{"expire access", func(t *testing.T, x machine, m *model) { m.advance(x, defaultAccessLifetime) }},
+	{"expire refresh", func(t *testing.T, x machine, m *model) { m.advance(x, defaultRefreshIdle) }},
+	{"end", func(t *testing.T, x machine, m *model) {
+		x.end()
+		m.ended = true
+	}},
+}
+
+func refreshPrevious(t *testing.T, x machine, m *model) {
+	got, ok := x.refresh(m.refreshToken(1, x))
+	n := len(m.tokens)
+	if n < 2 || m.ended {
+		m.expect(t, got, ok, false)
+		return
+	}
+	if m.now < m.window && m.now < m.refreshEnds && !m.gone[n-1] {
+		if !ok || got != m.tokens[n-1] {
+			t.Errorf("got another pair than the answer that was lost")
+		}
+		return
+	}
+	m.ended = true
+	m.expect(t, got, ok, false)
+}
+
+// refreshToken returns the refresh token that was current so many rotations ago, or a forged one.
+func (m *model) refreshToken(ago int, x machine) string {
+	if ago >= len(m.tokens) {
+		return x.forge()
+	}
+	return m.tokens[len(m.tokens)-1-ago].refresh
+}
+
+func (m *model) revokeRefresh(x machine, ago int) {
+	if ago >= len(m.tokens) {
+		return
+	}
+	x.revoke(m.refreshToken(ago, x))
+	m.ended = m.ended || m.now < m.refreshEnds
+}
+
+func (m *model) advance(x machine, d time.Duration) {
+	x.advance(d)
+	m.now += d
+}
+
+// expect notes a pair that was issued, which has to be a new one.
+func (m *model) expect(t *testing.T, got pair, ok, want bool) {
+	if ok != want {
+		t.Errorf("issued: %t, want %t", ok, want)
+	}
+	if !ok {
+		return
+	}
+	for _, old := range m.tokens {
+		if got.access == old.access || got.refresh == old.refresh {
+			t.Errorf("a token was issued twice")
+		}
+	}
+	m.tokens = append(m.tokens, got)
+	m.expires = append(m.expires, m.now+defaultAccessLifetime)
+	m.gone = append(m.gone, false)
+	m.refreshEnds = min(m.now+defaultRefreshIdle, m.limit)
+	live := 0
+	for i := len(m.tokens) - 1; i >= 0; i-- {
+		if m.lives(i) {
+			live++
+		}
+		m.gone[i] = m.gone[i] || live > defaultLiveAccessTokens
+	}
+}
+
+func (m *model) lives(i int) bool { return !m.ended && !m.gone[i] && m.now < m.expires[i] }
+
+// compare holds every access token ever issued against the model.
+func (m *model) compare(t *testing.T, x machine) {
+	for i, p := range m.tokens {
+		if got, want := x.alive(p.access), m.lives(i); got != want {
+			t.Errorf("access token %d alive: %t, want %t", i, got, want)
+		}
+	}
+}
+
+func (m *model) clone() *model {
+	c := *m
+	c.tokens, c.expires, c.gone = slices.Clone(m.tokens), slices.Clone(m.expires), slices.Clone(m.gone)
+	return &c
+}
+
+// pure is the state machine alone.
+type pure struct {
+	g   *storage.Grant
+	now time.Time
+	p   policy
+}
+
+func newPure() *pure {
+	x := &pure{now: time.UnixMilli(1_800_000_000_000), p: policy{
+		accessLifetime: defaultAccessLifetime, refreshIdle: defaultRefreshIdle, refreshLifetime: defaultRefreshLifetime,
+		retryWindow: defaultRetryWindow, liveAccessTokens: defaultLiveAccessTokens, codeTries: defaultCodeTries,
+		refresh: true, rotate: true, requireRedirectURI: true,
+	}}
+	x.g = &storage.Grant{ID: storage.NewID(), Client: "web", User: "alice", Scope: "read", Created: x.now, Code: &storage.Code{
+		Digest: digest(CodeKind, make([]byte, 32)), Expires: x.now.Add(defaultCodeLifetime), RedirectURI: "https://web.example/cb", Challenge: testS256,
+	}}
+	setExpires(x.g)
+	return x
+}
+
+func (x *pure) pair(out outcome) (pair, bool) {
+	if out.refused != "" {
+		return pair{}, false
+	}
+	return pair{"a" + string(out.issued.access[:]), "r" + string(out.issued.refresh[:])}, true
+}
+
+func (x *pure) redeem(verifier string) (pair, bool) {
+	return x.pair(redeem(x.g, redemption{client: "web", verifier: verifier}, x.p, newDraw(), x.now))
+}
+
+func (x *pure) refresh(token string) (pair, bool) {
+	return x.pair(rotate(x.g, refreshment{client: "web", secret: [32]byte([]byte(token[1:]))}, x.p, newDraw(), x.now))
+}
+
+func (x *pure) revoke(s string) {
+	revoke(x.g, revocation{client: "web", token: token{kind: Kind(s[0]), id: x.g.ID, secret: [32]byte([]byte(s[1:]))}}, 0, x.now)
+}
+
+func (x *pure) end()                    { end(x.g, x.now) }
+func (x *pure) advance(d time.Duration) { x.now = x.now.Add(d) }
+func (x *pure) forge() string           { s := newDraw().access; return "r" + string(s[:]) }
+
+func (x *pure) alive(access string) bool {
+	at := findAccess(x.g, digest(AccessKind, []byte(access[1:])))
+	return at >= 0 && !over(x.g, 0) && !past(x.g.Access[at].Expires, x.now)
+}
+
+func (x *pure) clone() *pure {
+	c := *x
+	c.g = x.g.Clone()
+	return &c
+}
+
+// Every sequence of steps up to a length, on the pure functions.
+func TestStateMachine(t *testing.T) {
+	const longest = 5
+	sequences := 0
+	var walk func(x *pure, m *model, path []string)
+	walk = func(x *pure, m *model, path []string) {
+		if len(path) == longest || t.Failed() {
+			return
+		}
+		for _, step := range steps {
+			x, m, path := x.clone(), m.clone(), append(path, step.name)
+			step.do(t, x, m)
+			m.compare(t, x)
+			if expires := x.g.Expires; alive(x.g, 0, x.now) && !x.now.Before(expires) {
+				t.Errorf("the grant may be pruned at %v, and is alive", expires)
+			}
+			if t.Failed() {
+				t.Fatalf("after %q", path)
+			}
+			sequences++
+			walk(x, m, path)
+		}
+	}
+	walk(newPure(), new(model), nil)
+	t.Logf("%d sequences of up to %d steps out of %d", sequences, longest, len(steps))
+}
+
+// managed is the same machine as a Manager on a file.
+type managed struct {
+	t     *testing.T
+	m     *Manager
+	code  string
+	grant storage.ID
+}
+
+func (x *managed) ask(r *Request) (pair, bool) {
+	r.ClientID, r.ClientSecret = "web", "web-secret"
+	info, err := x.m.Token(x.t.Context(), r)
+	if err != nil {
+		return pair{}, false
+	}
+	return pair{info.GetAccess(), info.GetRefresh()}, true
+}
+
+func (x *managed) redeem(verifier string) (pair, bool) {
+	return x.ask(&Request{GrantType: "authorization_code", Code: x.code, CodeVerifier: verifier})
+}
+
+func (x *managed) refresh(token string) (pair, bool) {
+	return x.ask(&Request{GrantType: "refresh_token", RefreshToken: token})
+}
+
+func (x *managed) revoke(token string) {
+	if err := x.m.Revoke(x.t.Context(), &Request{ClientID: "web", ClientSecret: "web-secret", Token: token}); err != nil {
+		x.t.Error(err)
+	}
+}
+
+func (x *managed) end() {
+	if _, err := x.m.End(x.t.Context(), storage.Filter{Grant: x.grant}); err != nil {
+		x.t.Error(err)
+	}
+}
+
+func (x *managed) advance(d time.Duration) { time.Sleep(d) }
+
+func (x *managed) alive(access string) bool {
+	_, err := x.m.LoadAccessToken(x.t.Context(), access)
+	return err == nil
+}
+
+func (x *managed) forge() string { return opaque{}.Encode(RefreshKind, x.grant, newDraw().access) }
+
+// The same, shorter, through a Manager on a bbolt file.
+func TestStateMachineOnBolt(t *testing.T) {
+	const longest = 2
+	sequences := 0
+	var walk func(path []int)
+	walk = func(path []int) {
+		if len(path) == longest {
+			return
+		}
+		for i := range steps {
+			path := append(slices.Clone(path), i)
+			synctest.Test(t, func(t *testing.T) { live(t, path) })
+			if t.Failed() {
+				return
+			}
+			sequences++
+			walk(path)
+		}
+	}
+	walk(nil)
+	t.Logf("%d sequences of up to %d steps out of %d", sequences, longest, len(steps))
+}
+
+// live runs one sequence in a bubble. It begins with a redemption and a rotation, so that the short
+// ones meet spent tokens too.
+func live(t *testing.T, path []int) {
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "auth.db"), bolt.PruneEvery(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	err = store.PutClient(t.Context(), &storage.Client{
+		ID: "web", Secret: storage.HashGenerated("web-secret"), Scope: "read",
+		GrantTypes: []string{"authorization_code", "refresh_token"}, RedirectURIs: []string{"https://web.example/cb"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(store, Logger(slog.New(slog.DiscardHandler)))
+	info, err := m.GenerateAuthToken(t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{
+		ClientID: "web", UserID: "alice", CodeChallenge: testS256, CodeChallengeMethod: oauth2.CodeChallengeS256,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _ := GrantID(info)
+	x, want := &managed{t, m, info.GetCode(), id}, new(model)
+	names := []string{}
+	for _, i := range append([]int{0, 2}, path...) {
+		names = append(names, steps[i].name)
+		steps[i].do(t, x, want)
+		want.compare(t, x)
+		if t.Failed() {
+			t.Fatalf("after %q", names)
+		}
+	}
+}
