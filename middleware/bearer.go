@@ -116,7 +116,7 @@ func newGuard(v Validator, options []Option) *guard {
 		logger:     loggerOf(v),
 		realm:      `"api"`,
 		notFound:   func(error) bool { return false },
-		tokenLimit: 8 << 10,
+		tokenLimit: defaultTokenLimit,
 		timeout:    5 * time.Second,
 	}
 	for _, set := range options {

@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+const defaultTokenLimit = 8 << 10 // bytes
+
 // An Option changes what one Bearer does. Values that make no sense panic when the option is made.
 type Option func(*guard)
 

@@ -1,0 +1,86 @@
+package interop_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	root      = "github.com/ostiary-go/ostiary"
+	goOAuth2  = "github.com/go-oauth2/oauth2/v4"
+	etcdBbolt = "go.etcd.io/bbolt"
+	goSys     = "golang.org/x/sys"
+)
+
+// TestLinkage holds what a program links in with our packages: a service that only protects routes has
+// two packages of go-oauth2's, which import the standard library alone, and nothing of the server's.
+func TestLinkage(t *testing.T) {
+	never := []string{"html/template", "text/template", "testing", "os/exec"} // of the standard library
+	for _, c := range []struct {
+		name    string
+		imports []string // in root
+		only    []string // packages, or modules with all their packages where they end in /...
+	}{
+		{
+			name:    "middleware",
+			imports: []string{"middleware"},
+			only:    []string{root + "/middleware", root + "/internal/scope", goOAuth2, goOAuth2 + "/errors"},
+		},
+		{
+			name:    "server",
+			imports: []string{"handler", "middleware", "grants", "storage", "storage/bolt"},
+			only: []string{
+				root + "/handler", root + "/middleware", root + "/grants", root + "/storage", root + "/storage/bolt",
+				root + "/internal/clientsecret", root + "/internal/pkce", root + "/internal/scope",
+				goOAuth2, goOAuth2 + "/errors", goOAuth2 + "/models", etcdBbolt + "/...", goSys + "/...",
+			},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := []string{"list", "-deps", "-f", "{{.Standard}} {{.ImportPath}}"}
+			for _, path := range c.imports {
+				args = append(args, root+"/"+path)
+			}
+			for line := range strings.Lines(goTool(t, ".", args...)) {
+				standard, path, _ := strings.Cut(strings.TrimSpace(line), " ")
+				if standard == "true" {
+					if slices.Contains(never, path) {
+						t.Errorf("links %s", path)
+					}
+				} else if !slices.ContainsFunc(c.only, func(pattern string) bool { return within(path, pattern) }) {
+					t.Errorf("links %s", path)
+				}
+			}
+		})
+	}
+}
+
+// within tells whether a package is the one of that name, or below it if the name ends in /...
+func within(path, pattern string) bool {
+	name, all := strings.CutSuffix(pattern, "/...")
+	return path == name || all && strings.HasPrefix(path, name+"/")
+}
+
+// TestRequirements holds what the root go.mod asks of everybody who imports one of its packages.
+func TestRequirements(t *testing.T) {
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+	}
+	if err := json.Unmarshal([]byte(goTool(t, ".", "mod", "edit", "-json", "../go.mod")), &mod); err != nil {
+		t.Fatal(err)
+	}
+	var direct []string
+	for _, r := range mod.Require {
+		if !r.Indirect {
+			direct = append(direct, r.Path)
+		}
+	}
+	if want := []string{goOAuth2, etcdBbolt}; !slices.Equal(direct, want) {
+		t.Errorf("the root requires %v, want %v", direct, want)
+	}
+}
