@@ -226,6 +226,38 @@ func TestToken(t *testing.T) {
 	outer(middleware.Bearer(&validator{})(inner)).ServeHTTP(httptest.NewRecorder(), r)
 }
 
+// A refused HEAD request gets the headers of a GET, and nobody is relied on to drop a body.
+func TestHead(t *testing.T) {
+	r := request("Bearer nonsense")
+	h := middleware.Bearer(&validator{})(orders)
+	get, head := httptest.NewRecorder(), httptest.NewRecorder()
+	h.ServeHTTP(get, r)
+	r.Method = "HEAD"
+	h.ServeHTTP(head, r)
+	if head.Code != get.Code || fmt.Sprint(head.Header()) != fmt.Sprint(get.Header()) || head.Body.Len() != 0 {
+		t.Errorf("%d %v %q", head.Code, head.Header(), head.Body)
+	}
+}
+
+// What a Validator started for one validation ends with it, and not with the time allowed.
+func TestValidationEnds(t *testing.T) {
+	var kept context.Context
+	h := middleware.Bearer(keeping{&kept}, middleware.Timeout(time.Hour))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-kept.Done():
+		default:
+			t.Error("the Validator's context lives on")
+		}
+		if err := r.Context().Err(); err != nil {
+			t.Errorf("the handler's context: %v", err)
+		}
+	}))
+	h.ServeHTTP(httptest.NewRecorder(), request("Bearer "+good))
+	if kept == nil {
+		t.Error("the Validator wasn't asked")
+	}
+}
+
 // The figure of the package: the context, the copy of the request, and the Validator's context.
 func TestAllocations(t *testing.T) {
 	v := instant{&models.Token{UserID: "alice", Scope: "orders:read"}}
@@ -254,11 +286,18 @@ type (
 		oauth2.Manager
 		middleware.Validator
 	}
+	keeping     struct{ ctx *context.Context }
 	bomb        struct{ models.Token }
 	untouchable struct{ t *testing.T }
 )
 
 func (f validate) LoadAccessToken(context.Context, string) (oauth2.TokenInfo, error) { return f() }
+
+func (k keeping) LoadAccessToken(ctx context.Context, _ string) (oauth2.TokenInfo, error) {
+	*k.ctx = ctx
+	ctx.Done() // sets the timer
+	return &models.Token{}, nil
+}
 
 func (l logging) Logger() *slog.Logger { return l.logger }
 
