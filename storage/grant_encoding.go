@@ -83,6 +83,9 @@ func (g *Grant) UnmarshalBinary(data []byte) error {
 	if data[0] != encodingVersion {
 		return errNewer
 	}
+	if len(data) == 1 || data[1] != 1 { // every grant has an ID
+		return errDamaged
+	}
 	var read Grant
 	err := eachField(data[1:], func(tag uint64, v value) bool {
 		switch tag {

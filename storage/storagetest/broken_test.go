@@ -1419,10 +1419,10 @@ var brokenPrune = []brokenStore{
 			return len(all), err
 		}
 	}},
-	{"Prune/none_left", "one bite", func(a *altered) {
+	{"Prune/until", "one bite", func(a *altered) {
 		a.prune = func(ctx context.Context, before time.Time) (int, error) { return a.pruneSome(ctx, before) }
 	}},
-	{"Prune/ended", "no count beside the error", func(a *altered) {
+	{"Prune/until", "no count beside the error", func(a *altered) {
 		a.prune = func(ctx context.Context, before time.Time) (int, error) {
 			n, err := a.memory.Prune(ctx, before)
 			if err != nil {
@@ -1431,7 +1431,7 @@ var brokenPrune = []brokenStore{
 			return n, err
 		}
 	}},
-	{"Prune/ended", "half-way is enough", func(a *altered) {
+	{"Prune/until", "half-way is enough", func(a *altered) {
 		a.prune = func(ctx context.Context, before time.Time) (int, error) {
 			n, err := a.memory.Prune(ctx, before)
 			if n > 0 {
@@ -1440,7 +1440,7 @@ var brokenPrune = []brokenStore{
 			return n, err
 		}
 	}},
-	{"Prune/ended", "an ended context is good for one bite", func(a *altered) {
+	{"Prune/until", "an ended context is good for one bite", func(a *altered) {
 		a.prune = func(ctx context.Context, before time.Time) (int, error) {
 			n, err := a.pruneSome(context.WithoutCancel(ctx), before)
 			if err != nil {
@@ -1845,8 +1845,8 @@ var brokenClients = []brokenStore{
 		slices.SortStableFunc(all, func(x, y *storage.Client) int { return cmp.Compare(len(x.ID), len(y.ID)) })
 		return all
 	})},
-	{"Clients/many", "the first thousand", listingClients(func(all []*storage.Client) []*storage.Client {
-		return all[:min(len(all), 1000)]
+	{"Clients/many", "the first hundred", listingClients(func(all []*storage.Client) []*storage.Client {
+		return all[:min(len(all), 100)]
 	})},
 	{"Clients/loop_body", "the turn is held while the loop runs", func(a *altered) {
 		a.listClients = func(ctx context.Context) clients {

@@ -26,10 +26,10 @@ var listing = []promise{
 	{"Grants/resumed", "Filter.After resumes it.", grantsResumed},
 }
 
-// manyGrants are more than a store reads in one go, and a loop over them is tried at a few places.
+// A store reads someGrants in more than one go, and manyGrants in several.
 const (
-	manyGrants = 3100
-	everyFew   = 500
+	someGrants = 600
+	manyGrants = 3010
 )
 
 func grantsChosen(p *probe) error {
@@ -168,80 +168,78 @@ func grantsMany(p *probe) error {
 
 // grantsMeanwhile writes from the loop body, before and behind the place where the loop is.
 func grantsMeanwhile(p *probe) error {
-	for _, f := range []storage.Filter{{}, {User: "alice"}} {
-		if err := p.listMeanwhile(f); err != nil {
-			return fmt.Errorf("Grants(%s): %w", show(f), err)
+	const everyFew = 150
+	all := plainGrants(someGrants, "alice", "app")
+	near := func(pass, i int, offsets ...int) []*storage.Grant {
+		var grants []*storage.Grant
+		for _, d := range offsets {
+			if n := i + d + 5*pass; 0 <= n && n < len(all) {
+				grants = append(grants, all[n])
+			}
 		}
-		if err := p.lists(f); err != nil { // all of it was pruned
-			return err
-		}
+		return grants
 	}
-	return nil
-}
+	moved := func(pass, i int) []*storage.Grant { return near(pass, i, -30, 30, 340) }
+	pruned := func(pass, i int) []*storage.Grant { return near(pass, i, -20, 20, 310) }
+	due := func(pass, i int) time.Time { return dawn.Add(time.Duration(pass*len(all)+i) * time.Second) }
 
-func (p *probe) listMeanwhile(f storage.Filter) error {
-	far := dawn.AddDate(1, 0, 0)
-	all := plainGrants(manyGrants, "alice", "app")
-	for _, g := range all {
-		g.Expires = far
-	}
-	changing := map[storage.ID]bool{}
-	victim := func(place int) *storage.Grant { return all[min(max(place, 0), len(all)-1)] }
-	for i := 0; i < len(all); i += everyFew { // each time one on either side is moved and one is pruned
-		for _, d := range []int{-30, -20, 20, 30, 700, 800} {
-			changing[victim(i+d).ID] = true
-		}
-		for _, d := range []int{-20, 20, 700} {
-			victim(i + d).Expires = dawn.Add(time.Duration(i) * time.Second)
+	filters := []storage.Filter{{}, {User: "alice"}}
+	touched := map[storage.ID]bool{}
+	for pass := range filters {
+		for i := 0; i < len(all); i += everyFew {
+			for _, g := range moved(pass, i) {
+				touched[g.ID] = true
+			}
+			for _, g := range pruned(pass, i) {
+				touched[g.ID] = true
+				g.Expires = due(pass, i)
+			}
 		}
 	}
 	if err := p.insert(all...); err != nil {
 		return err
 	}
 
-	yielded := map[storage.ID]int{}
-	var last storage.ID
-	for g, err := range p.Grants(p.ctx, f) {
-		if err != nil {
-			return fmt.Errorf("yielded %w", err)
-		}
-		if bytes.Compare(g.ID[:], last[:]) <= 0 {
-			return fmt.Errorf("yielded %v after %v", g.ID, last)
-		}
-		last = g.ID
-		yielded[g.ID]++
-		i, standing := slices.BinarySearchFunc(all, g, byID)
-		if !standing || i%everyFew != 0 {
-			continue
-		}
-		news := []*storage.Grant{plainGrant("alice", "app"), plainGrant("alice", "app")}
-		for n, offset := range []int{-1, 1} {
-			news[n].ID, news[n].Expires = idAt(i, offset), far
-		}
-		if err := p.insert(news...); err != nil {
+	write := func(pass, i int) error {
+		before, behind := plainGrant("alice", "app"), plainGrant("alice", "app")
+		before.ID, behind.ID = idAt(i, -1-pass), idAt(i, 1+pass)
+		if err := p.insert(before, behind); err != nil {
 			return err
 		}
-		for _, d := range []int{-30, 30, 800} {
-			err := p.Update(p.ctx, victim(i+d).ID, func(g *storage.Grant) error {
-				g.User, g.Scope = "bob", "moved"
-				return nil
-			})
-			if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		for _, g := range moved(pass, i) {
+			if err := p.Update(p.ctx, g.ID, func(g *storage.Grant) error { g.User = "bob"; return nil }); err != nil {
 				return fmt.Errorf("Update returned %w", err)
 			}
 		}
-		if _, err := p.Prune(p.ctx, dawn.Add(time.Duration(i)*time.Second+time.Millisecond)); err != nil {
-			return fmt.Errorf("Prune returned %w", err)
-		}
+		return p.prune(due(pass, i).Add(time.Millisecond), len(pruned(pass, i)))
 	}
-
-	for _, g := range all {
-		if yielded[g.ID] != 1 && !changing[g.ID] {
-			return fmt.Errorf("a grant that nobody touched was yielded %d times", yielded[g.ID])
+	for pass, f := range filters {
+		untouched := 0
+		var last storage.ID
+		for g, err := range p.Grants(p.ctx, f) {
+			if err != nil {
+				return fmt.Errorf("Grants(%s) yielded %w", show(f), err)
+			}
+			if bytes.Compare(g.ID[:], last[:]) <= 0 {
+				return fmt.Errorf("Grants(%s) yielded %v after %v", show(f), g.ID, last)
+			}
+			last = g.ID
+			i, first := slices.BinarySearchFunc(all, g, byID)
+			if !first || touched[g.ID] {
+				continue
+			}
+			if err := same(g, all[i]); err != nil {
+				return err
+			}
+			if untouched++; i%everyFew == 0 {
+				if err := write(pass, i); err != nil {
+					return err
+				}
+			}
 		}
-	}
-	if _, err := p.Prune(p.ctx, far.Add(time.Millisecond)); err != nil {
-		return fmt.Errorf("Prune returned %w", err)
+		if want := len(all) - len(touched); untouched != want {
+			return fmt.Errorf("Grants(%s) yielded %d of the %d grants that nobody touched", show(f), untouched, want)
+		}
 	}
 	return nil
 }

@@ -410,7 +410,7 @@ func clientsOrder(p *probe) error {
 }
 
 func clientsMany(p *probe) error {
-	clients := make([]*storage.Client, 1100)
+	clients := make([]*storage.Client, 300)
 	for i := range clients {
 		clients[i] = plainClient(fmt.Sprint("client ", i))
 	}
