@@ -3,6 +3,7 @@ package storagetest
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostiary-go/ostiary/storage"
@@ -45,32 +46,38 @@ func closeDrains(p *probe) error {
 }
 
 func closeUnderLoad(p *probe) error {
-	const workers, most = 16, 1000
+	const workers = 16
 	var acknowledged, refused [workers][]*storage.Grant
-	enough := make(chan struct{}, workers*most)
+	var closed atomic.Bool
+	enough := make(chan struct{}, 50)
 	working := async(func() error {
 		return atOnce(workers, func(w int) error {
-			for range most {
+			for {
+				late := closed.Load()
 				g := plainGrant("alice", "app")
 				g.Code = &storage.Code{}
 				err := p.Insert(p.ctx, g)
-				if err == nil {
+				if err != nil {
+					refused[w] = append(refused[w], g)
+				} else {
 					acknowledged[w] = append(acknowledged[w], g)
 					err = p.Update(p.ctx, g.ID, func(g *storage.Grant) error { g.Code.Tries++; return nil })
-					if err == nil {
-						g.Code.Tries++
-						enough <- struct{}{}
-						continue
-					}
-				} else {
-					refused[w] = append(refused[w], g)
 				}
-				return wantErr("a write while the store was closed", err, storage.ErrClosed)
+				switch {
+				case err != nil:
+					return wantErr("a write while the store was closed", err, storage.ErrClosed)
+				case late:
+					return errors.New("a write that began after Close was acknowledged")
+				}
+				g.Code.Tries++
+				select {
+				case enough <- struct{}{}:
+				default:
+				}
 			}
-			return fmt.Errorf("%d writes after Close were not refused", most)
 		})
 	})
-	for range 50 {
+	for range cap(enough) {
 		select {
 		case <-enough:
 		case err := <-working:
@@ -80,6 +87,7 @@ func closeUnderLoad(p *probe) error {
 	if err := p.Close(); err != nil {
 		return fmt.Errorf("Close returned %w", err)
 	}
+	closed.Store(true)
 	if err := <-working; err != nil {
 		return err
 	}
