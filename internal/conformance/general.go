@@ -2,191 +2,592 @@ package conformance
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+
+	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/storage"
 )
 
-// refusals has a request for each status that the JSON endpoints refuse with.
-func refusals(t *testing.T, s *server, check func(a *answer)) {
-	t.Helper()
-	pair := s.pair(t, "web")
-	for _, path := range []string{"/token", "/revoke"} {
-		check(s.post(t, path, "%zz", as("web")))
-		check(s.post(t, path, form("grant_type", "refresh_token", "refresh_token", pair.refresh(), "token", pair.access()), basic("web", "wrong-secret")))
-		check(s.send(t, "GET", path, nil))
-		check(s.post(t, path, "x="+strings.Repeat("x", 64<<10), as("web")))
-		check(s.post(t, path, form("grant_type", "refresh_token", "refresh_token", pair.refresh(), "token", pair.access()), as("two")))
-	}
-	check(s.token(t, form("grant_type", "refresh_token", "refresh_token", pair.refresh(), "scope", "admin-secret"), as("web")))
-	check(s.token(t, "grant_type=raw-parameter-bytes", as("web")))
-	s.store.set(fail, nil, nil)
-	check(s.tryRefresh(t, "web", pair.refresh()))
-	s.store.set(nil, nil, fail)
-	check(s.tryRefresh(t, "web", pair.refresh()))
-	s.store.set(explode, nil, nil)
-	check(s.tryRefresh(t, "web", pair.refresh()))
-	s.store.set(nil, nil, nil)
-	s.lives(t, "web", pair)
-}
-
-// checked is a row that the harness holds every answer against; here the answers are those of refusals.
-func checked(id string, check func(t *testing.T, s *server, a *answer)) row {
-	return one(id, testCase{run: func(t *testing.T, s *server) {
-		seen := map[int]bool{}
-		refusals(t, s, func(a *answer) {
-			seen[a.status] = true
-			check(t, s, a)
+// G. True of every answer. The harness looks at G-01 to G-04 and G-07 on all rows; these make sure that
+// there is an answer of every kind to look at.
+var generalRows = []row{
+	{"G-01", append(each(testCase{foreign: true}, same("/token", "/revoke"), func(t *testing.T, s *server, path string) {
+		s.everyKind(t, path, func(*testing.T, *answer) {})
+	}), each(testCase{options: []grants.Option{grants.Extend(grants.Extension{Name: "urn:x", Params: []string{"code_of_error"}, Grant: refuseOddly})}}, map[string]struct {
+		sent   string
+		status int
+		code   string
+	}{
+		"code of the application's": {"slow_down", 400, "slow_down"},
+		"code out of bounds":        {`"\`, 500, "server_error"},
+		"no code":                   {"", 500, "server_error"},
+	}, func(t *testing.T, s *server, c struct {
+		sent   string
+		status int
+		code   string
+	}) {
+		svc := fixture("svc")
+		svc.GrantTypes = []string{"urn:x"}
+		s.putClient(t, svc)
+		s.token(t, form("grant_type", "urn:x", "code_of_error", c.sent), as("svc")).is(t, c.status, c.code)
+	})...)},
+	{"G-02", each(testCase{foreign: true}, same("/token", "/revoke"), func(t *testing.T, s *server, path string) {
+		s.everyKind(t, path, func(t *testing.T, a *answer) {
+			for name, value := range map[string]string{"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"} {
+				if !slices.Equal(a.header.Values(name), []string{value}) {
+					t.Errorf("want %s: %s once, got %s", name, value, a)
+				}
+			}
 		})
-		for _, status := range []int{400, 401, 405, 413, 500, 503} {
-			if !seen[status] {
-				t.Errorf("nothing was answered %d", status)
+	})},
+	{"G-03", append(each(testCase{foreign: true}, echoes, func(t *testing.T, s *server, p probe) {
+		for _, path := range []string{"/token", "/revoke"} {
+			a := s.ask(t, path, p)
+			if a.status < 400 && path == "/token" {
+				t.Errorf("is not refused: %s", a)
+			}
+			s.lacks(t, a, marker)
+		}
+	}), append(each(testCase{foreign: true}, same("Bearer "+marker, "Basic "+marker, marker), func(t *testing.T, s *server, authorization string) {
+		s.lacks(t, s.get(t, "/any?access_token="+marker+"&"+marker, [2]string{"Authorization", authorization}), marker)
+	}), each(testCase{}, repeatables, func(t *testing.T, s *server, start func(*testing.T, *server) repeatable) {
+		r := start(t, s)
+		quote := fmt.Sprintf("no %s for %s", r.secrets, r.secrets)
+		for _, fault := range []func(context.Context) error{
+			func(context.Context) error { return errors.New(quote) },
+			func(context.Context) error { panic(quote) },
+		} {
+			for _, set := range r.parts() {
+				set(s.store, fault)
+				a := r.send(t)
+				if a.status < 500 {
+					t.Errorf("the store does not fail: %s", a)
+				}
+				s.lacks(t, a, r.secrets...)
 			}
 		}
-	}})
+	})...)...)},
+	{"G-04", append(each(testCase{foreign: true}, map[string]int{"401": 401, "405": 405, "413": 413}, statusRow), each(testCase{}, map[string]int{"503": 503}, statusRow)...)},
+	{"G-05", append(
+		each(testCase{}, repeatables, func(t *testing.T, s *server, start func(*testing.T, *server) repeatable) {
+			s.outage(t, start, fail)
+		}),
+		renamed("hangs", each(testCase{moves: true}, repeatables, func(t *testing.T, s *server, start func(*testing.T, *server) repeatable) {
+			s.outage(t, start, hang)
+		}))...,
+	)},
+	{"G-06", slices.Concat(
+		each(testCase{}, repeatables, func(t *testing.T, s *server, start func(*testing.T, *server) repeatable) {
+			r := start(t, s)
+			for _, set := range r.parts() {
+				set(s.store, explode)
+				s.unchanged(t, func() { s.broken(t, r.send) })
+			}
+			s.store.set(nil, nil, nil)
+			r.good(t, r.send(t))
+		}),
+		renamed("midway", each(testCase{}, changing(), func(t *testing.T, s *server, start func(*testing.T, *server) repeatable) {
+			r := start(t, s)
+			whole := s.store.Store
+			s.store.Store = midway{whole}
+			s.unchanged(t, func() { s.broken(t, r.send) })
+			s.store.Store = whole
+			r.good(t, r.send(t))
+		})),
+		each(testCase{}, map[string]func(*grants.Request) (oauth2.TokenInfo, error){
+			"manager panics":           func(r *grants.Request) (oauth2.TokenInfo, error) { panic(r.ClientSecret) },
+			"error of no kind":         func(r *grants.Request) (oauth2.TokenInfo, error) { return nil, errors.New("odd") },
+			"neither token nor error":  func(r *grants.Request) (oauth2.TokenInfo, error) { return nil, nil },
+			"token type without value": func(r *grants.Request) (oauth2.TokenInfo, error) { return (*emptyInfo)(nil), nil },
+		}, func(t *testing.T, s *server, token func(*grants.Request) (oauth2.TokenInfo, error)) {
+			s.manager = impossible{s.ours, token}
+			s.mount()
+			s.unchanged(t, func() { s.broken(t, func(t *testing.T) *answer { return s.token(t, goodToken, as("svc")) }) })
+			s.manager = s.ours
+			s.mount()
+			s.token(t, goodToken, as("svc")).ok(t)
+		}),
+	)},
+	{"G-07", each(testCase{foreign: true}, same("https://spa.example", "https://evil.example", "null"), func(t *testing.T, s *server, origin string) {
+		headers := [][2]string{{"Origin", origin}, {"Access-Control-Request-Method", "POST"}, {"Access-Control-Request-Headers", "authorization"}}
+		s.guard("/guarded", nil)
+		for _, path := range []string{"/token", "/revoke"} {
+			s.everyKind(t, path, func(*testing.T, *answer) {}, headers...)
+		}
+		for _, path := range []string{"/token", "/revoke", "/guarded"} {
+			s.send(t, "OPTIONS", path, nil, headers...)
+		}
+		a := s.token(t, goodToken, as("svc"))
+		for _, credentials := range []string{a.access(), "x"} {
+			s.get(t, "/guarded", append(headers, bearer(credentials))...)
+		}
+	})},
+	{"G-08", each(testCase{foreign: true}, precedence, func(t *testing.T, s *server, start func(*testing.T, *server) contest) {
+		c := start(t, s)
+		s.unchanged(t, func() {
+			for i, first := range c.mistakes {
+				t.Run(first.name, func(t *testing.T) {
+					alone := s.wrong(t, c, first)
+					if alone.status != first.status || alone.member("error") != first.code {
+						t.Fatalf("want %d %s, got %s", first.status, first.code, alone)
+					}
+					everything := []mistake{first}
+					for _, later := range c.mistakes[i+1:] {
+						if later.level == first.level {
+							continue
+						}
+						everything = append(everything, later)
+						if a := s.wrong(t, c, first, later); a.status != alone.status || a.body != alone.body {
+							t.Errorf("with %s as well it is answered %s\nwant %s", later.name, a, alone)
+						}
+					}
+					if a := s.wrong(t, c, everything...); a.status != alone.status || a.body != alone.body {
+						t.Errorf("with all that comes later it is answered %s\nwant %s", a, alone)
+					}
+				})
+			}
+		})
+		if a := s.wrong(t, c); a.status != 200 {
+			t.Errorf("the request without mistakes: %s", a)
+		}
+	})},
 }
 
-// requests are good requests that reach the store, each with what proves that it worked.
-var requests = map[string]func(t *testing.T, s *server) (try func() *answer, good func(*answer)){
-	"authorization_code": func(t *testing.T, s *server) (func() *answer, func(*answer)) {
-		code := s.newCode(t, "web")
-		return func() *answer { return s.redeem(t, "web", code) }, func(a *answer) { s.lives(t, "web", a.ok(t)) }
-	},
-	"refresh_token": func(t *testing.T, s *server) (func() *answer, func(*answer)) {
-		r0 := s.pair(t, "web")
-		return func() *answer { return s.tryRefresh(t, "web", r0.refresh()) }, func(a *answer) { s.lives(t, "web", a.ok(t)) }
-	},
-	"client_credentials": func(t *testing.T, s *server) (func() *answer, func(*answer)) {
-		return func() *answer { return s.token(t, goodToken, as("svc")) }, func(a *answer) { s.works(t, a.ok(t).access()) }
-	},
-	"revoke": func(t *testing.T, s *server) (func() *answer, func(*answer)) {
-		pair := s.pair(t, "web")
-		return func() *answer { return s.revokes(t, "web", "token", pair.refresh()) }, func(a *answer) { a.done(t); s.ended(t, "web", pair) }
-	},
-	"bearer": func(t *testing.T, s *server) (func() *answer, func(*answer)) {
-		pair := s.pair(t, "web")
-		return func() *answer { return s.get(t, "/any", bearer(pair.access())) }, func(a *answer) {
-			if a.status != 200 {
+// probe is a request to the token or revocation endpoint. Its zero value is the good one.
+type probe struct {
+	method, query, contentType, body string
+	headers                          [][2]string
+	fault                            func(context.Context) error // of the client store
+	status                           int
+	code                             string
+}
+
+var goodBodies = map[string]string{"/token": goodToken, "/revoke": "token=x"}
+
+func (s *server) ask(t *testing.T, path string, p probe, more ...[2]string) *answer {
+	t.Helper()
+	if s.store != nil {
+		s.store.set(nil, nil, p.fault)
+		defer s.store.set(nil, nil, nil)
+	}
+	if p.method == "" {
+		p.method = "POST"
+	}
+	if p.contentType == "" {
+		p.contentType = formType
+	}
+	if p.body == "" {
+		p.body = goodBodies[path]
+	}
+	if p.headers == nil {
+		p.headers = [][2]string{as("svc")}
+	}
+	headers := slices.Concat([][2]string{{"Content-Type", p.contentType}}, p.headers, more)
+	return s.send(t, p.method, path+p.query, strings.NewReader(p.body), headers...)
+}
+
+// everyKind has every kind of answer that the endpoint can give looked at.
+func (s *server) everyKind(t *testing.T, path string, look func(*testing.T, *answer), headers ...[2]string) {
+	t.Helper()
+	probes := map[string]probe{
+		"good":         {status: 200},
+		"method":       {method: "PUT", status: 405, code: "invalid_request"},
+		"HEAD":         {method: "HEAD", status: 405},
+		"content type": {contentType: "application/json", status: 400, code: "invalid_request"},
+		"size":         {body: goodBodies[path] + "&x=" + strings.Repeat("x", 64<<10), status: 413, code: "invalid_request"},
+		"encoding":     {body: goodBodies[path] + "&a=%zz", status: 400, code: "invalid_request"},
+		"query":        {query: "?scope=read", status: 400, code: "invalid_request"},
+		"two ways":     {body: goodBodies[path] + "&client_secret=svc-secret", status: 400, code: "invalid_request"},
+		"secret":       {headers: [][2]string{basic("svc", "wrong-secret")}, status: 401, code: "invalid_client"},
+	}
+	if s.store != nil {
+		probes["failure"] = probe{fault: fail, status: 503, code: "temporarily_unavailable"}
+		probes["panic"] = probe{fault: explode, status: 500, code: "server_error"}
+	}
+	switch path {
+	case "/token":
+		probes["grant type"] = probe{body: `grant_type="\<>`, status: 400, code: "unsupported_grant_type"}
+		probes["registration"] = probe{body: "grant_type=refresh_token&refresh_token=x", status: 400, code: "unauthorized_client"}
+		probes["token"] = probe{body: `grant_type=refresh_token&refresh_token="\<>`, headers: [][2]string{as("web")}, status: 400, code: "invalid_grant"}
+		probes["scope"] = probe{body: `grant_type=client_credentials&scope="\`, status: 400, code: "invalid_scope"}
+	case "/revoke":
+		probes["other's"] = probe{body: form("token", s.pair(t, "web").access()), status: 400, code: "unauthorized_client"}
+		probes["token"] = probe{body: "token=", status: 400, code: "invalid_request"}
+	}
+	for name, p := range probes {
+		a := s.ask(t, path, p, headers...)
+		if a.status != p.status || a.member("error") != p.code {
+			t.Errorf("%s %s: want %d %s, got %s", path, name, p.status, p.code, a)
+		}
+		look(t, a)
+	}
+}
+
+// statusRow looks at the answers of that status.
+func statusRow(t *testing.T, s *server, status int) {
+	for _, path := range []string{"/token", "/revoke"} {
+		s.everyKind(t, path, func(t *testing.T, a *answer) {
+			if a.status != status {
+				return
+			}
+			wait := a.header.Get("Retry-After")
+			if good := map[int]bool{
+				401: strings.HasPrefix(a.header.Get("WWW-Authenticate"), `Basic realm="`),
+				405: a.header.Get("Allow") == "POST" && (a.body == "" || a.member("error") == "invalid_request"),
+				413: a.member("error") == "invalid_request",
+				503: wait != "" && strings.Trim(wait, "0123456789") == "",
+			}; !good[status] {
 				t.Errorf("got %s", a)
 			}
+		})
+	}
+	switch status {
+	case 401:
+		s.get(t, "/any").refused(t, 401, "")
+		s.dead(t, "x")
+	case 503:
+		pair := s.pair(t, "web")
+		s.store.set(fail, nil, nil)
+		s.get(t, "/any", bearer(pair.access())).e503(t)
+	}
+}
+
+// refuseOddly is a grant type of the application's, whose refusals say what the request wants them to.
+func refuseOddly(_ context.Context, r *grants.Request) (grants.Issue, error) {
+	return grants.Issue{}, &grants.Error{Code: r.Params.Get("code_of_error"), Description: "\"\\\r\n\x00\x7fé wrong", Cause: errStore}
+}
+
+const marker = "marker-7f3a9c"
+
+// everywhere has the marker in all parameters but those that prove the client.
+var everywhere = func() string {
+	var list []string
+	for _, name := range []string{"code", "code_verifier", "redirect_uri", "refresh_token", "scope", "resource", "token", "token_type_hint", "state", "username", "password", marker} {
+		list = append(list, name, marker+`"<\>`)
+	}
+	return "&" + form(list...)
+}()
+
+// echoes are refused requests with the marker in all places where it can be.
+var echoes = map[string]probe{
+	"method":             {method: "PUT", body: everywhere},
+	"content type":       {contentType: "text/" + marker, body: everywhere},
+	"size":               {body: strings.Repeat(marker, 5<<10)},
+	"encoding":           {body: "grant_type=client_credentials&" + marker + "=" + marker + "%zz"},
+	"octets":             {body: "grant_type=client_credentials&code=" + marker + "%ff"},
+	"name twice":         {body: "grant_type=client_credentials&scope=" + marker + "&scope=" + marker},
+	"query":              {query: "?token=" + marker + "&" + marker + "=" + marker},
+	"grant type":         {body: "grant_type=" + marker + everywhere},
+	"two methods":        {body: "grant_type=client_credentials&client_secret=" + marker + everywhere, headers: [][2]string{basic(marker, marker)}},
+	"two headers":        {headers: [][2]string{basic(marker, marker), bearer(marker)}},
+	"assertion":          {body: "grant_type=client_credentials&client_assertion=" + marker + "&client_assertion_type=" + marker + everywhere, headers: [][2]string{}},
+	"other scheme":       {headers: [][2]string{{"Authorization", marker + " " + marker}}},
+	"not Base64":         {headers: [][2]string{{"Authorization", "Basic " + marker + "!"}}},
+	"unknown client":     {body: "grant_type=refresh_token" + everywhere, headers: [][2]string{basic(marker, marker)}},
+	"unknown, in body":   {body: "grant_type=refresh_token&client_id=" + marker + "&client_secret=" + marker + everywhere, headers: [][2]string{}},
+	"wrong secret":       {body: "grant_type=refresh_token" + everywhere, headers: [][2]string{basic("web", marker)}},
+	"wrong, in body":     {body: "grant_type=refresh_token&client_id=web&client_secret=" + marker + everywhere, headers: [][2]string{}},
+	"no registration":    {body: "grant_type=refresh_token" + everywhere},
+	"refresh token":      {body: strings.Replace("grant_type=refresh_token"+everywhere, "scope=", "scopes=", 1), headers: [][2]string{as("web")}},
+	"code":               {body: strings.Replace("grant_type=authorization_code"+everywhere, "code_verifier=", "verifier=", 1), headers: [][2]string{as("web")}},
+	"malformed scope":    {body: "grant_type=client_credentials" + everywhere},
+	"scope out of reach": {body: "grant_type=client_credentials&scope=" + marker},
+}
+
+// lacks fails if the answer or the log has one of words in it.
+func (s *server) lacks(t *testing.T, a *answer, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		if strings.Contains(fmt.Sprint(a, s.log), word) {
+			t.Errorf("%q comes back: %s\nlog\n%s", word, a, s.log)
+		}
+	}
+}
+
+// repeatable is a good request to be sent until it is served.
+type repeatable struct {
+	send    func(t *testing.T) *answer
+	good    func(t *testing.T, a *answer)
+	secrets []string // in it
+	reads   bool     // it writes nothing
+}
+
+// repeatables are all endpoints that ask the store, and all they do.
+var repeatables = map[string]func(t *testing.T, s *server) repeatable{
+	"client_credentials": func(t *testing.T, s *server) repeatable {
+		return s.issuing(goodToken, "svc")
+	},
+	"authorization_code": func(t *testing.T, s *server) repeatable {
+		code := s.newCode(t, "web")
+		return s.issuing(form(redemption("web", code)...), "web", code, verifier)
+	},
+	"refresh_token": func(t *testing.T, s *server) repeatable {
+		r0 := s.issue(t, "web", "alice", "read").GetRefresh()
+		return s.issuing(form(refreshment(r0)...), "web", r0)
+	},
+	"revoke access token": func(t *testing.T, s *server) repeatable {
+		pair := s.pair(t, "web")
+		return s.revoking(pair.access(), func(t *testing.T) {
+			s.revoked(t, "web", "access_token", pair)
+		})
+	},
+	"revoke refresh token": func(t *testing.T, s *server) repeatable {
+		pair := s.pair(t, "web")
+		return s.revoking(pair.refresh(), func(t *testing.T) {
+			s.revoked(t, "web", "refresh_token", pair)
+		})
+	},
+	"bearer": func(t *testing.T, s *server) repeatable {
+		access := s.issue(t, "web", "alice", "read").GetAccess()
+		return repeatable{
+			send: func(t *testing.T) *answer { return s.get(t, "/any", bearer(access)) },
+			good: func(t *testing.T, a *answer) {
+				if a.status != http.StatusOK {
+					t.Fatalf("got %s", a)
+				}
+			},
+			secrets: []string{access},
+			reads:   true,
 		}
 	},
 }
 
-// trouble runs each request against a store in trouble and then again against a healed one.
-func trouble(c testCase, fault func(context.Context) error, check func(t *testing.T, s *server, a *answer, took time.Duration)) []testCase {
-	return each(c, requests, func(t *testing.T, s *server, request func(*testing.T, *server) (func() *answer, func(*answer))) {
-		try, good := request(t, s)
-		s.unchanged(t, func() {
-			s.store.set(fault, nil, nil)
-			defer s.store.set(nil, nil, nil)
-			began := time.Now()
-			check(t, s, try(), time.Since(began))
-		})
-		good(try())
-	})
-}
-
-func unavailable(t *testing.T, _ *server, a *answer, took time.Duration) {
-	a.e503(t)
-	if took > storeTimeout+time.Second {
-		t.Errorf("took %v", took)
+func (s *server) issuing(body, client string, secrets ...string) repeatable {
+	return repeatable{
+		send:    func(t *testing.T) *answer { return s.token(t, body, as(client)) },
+		good:    func(t *testing.T, a *answer) { s.works(t, a.ok(t).access()) },
+		secrets: append(secrets, client+"-secret"),
 	}
 }
 
-// named gives cases a prefix.
-func named(prefix string, cases []testCase) []testCase {
+func (s *server) revoking(token string, dead func(t *testing.T)) repeatable {
+	return repeatable{
+		send:    func(t *testing.T) *answer { return s.revoke(t, form("token", token), as("web")) },
+		good:    func(t *testing.T, a *answer) { a.done(t); dead(t) },
+		secrets: []string{token, "web-secret"},
+	}
+}
+
+// changing are those that change a grant.
+func changing() map[string]func(t *testing.T, s *server) repeatable {
+	list := maps.Clone(repeatables)
+	delete(list, "bearer")
+	delete(list, "client_credentials")
+	return list
+}
+
+// renamed puts a word behind the names of cases.
+func renamed(word string, cases []testCase) []testCase {
 	for i := range cases {
-		cases[i].name = prefix + " " + cases[i].name
+		cases[i].name += " " + word
 	}
 	return cases
 }
 
-// G. True of every answer.
-var generalRows = []row{
-	checked("G-01", func(t *testing.T, s *server, a *answer) {
-		if a.member("error") == "" || a.header.Get("Content-Type") != "application/json" {
-			t.Errorf("got %s", a)
-		}
-	}),
-	checked("G-02", func(t *testing.T, s *server, a *answer) {
-		if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache" || a.header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("got %s", a)
-		}
-	}),
-	checked("G-03", func(t *testing.T, s *server, a *answer) {
-		for _, sent := range []string{"wrong-secret", "admin-secret", "raw-parameter-bytes", "web-secret"} {
-			if strings.Contains(a.String(), sent) || strings.Contains(s.log.String(), sent) {
-				t.Errorf("%q comes back in %s or in the log\n%s", sent, a, s.log)
-			}
-		}
-	}),
-	checked("G-04", func(t *testing.T, s *server, a *answer) {
-		if (a.status == 405 || a.status == 413) && a.member("error") != "invalid_request" {
-			t.Errorf("got %s", a)
-		}
-	}),
-	{"G-05", append(named("failing", trouble(testCase{}, fail, unavailable)), named("hanging", trouble(testCase{moves: true}, hang, unavailable))...)},
-	{"G-06", trouble(testCase{}, explode, func(t *testing.T, s *server, a *answer, _ time.Duration) {
-		a.is(t, 500, "server_error")
-		if strings.Contains(s.log.String(), "secret place") || !strings.Contains(s.log.String(), "panic") {
-			t.Errorf("the log:\n%s", s.log)
-		}
-	})},
-	checked("G-07", func(t *testing.T, s *server, a *answer) {
-		for name := range a.header {
-			if strings.HasPrefix(name, "Access-Control-") {
-				t.Errorf("got %s", a)
-			}
-		}
-	}),
-	{"G-08", precedence},
+// storePart has a part of a store fail; nil heals it.
+type storePart = func(f *faulty, fault func(context.Context) error)
+
+// readParts are those without which nothing can be read.
+var (
+	readParts = map[string]storePart{
+		"grants":  func(f *faulty, fault func(context.Context) error) { f.set(fault, nil, nil) },
+		"clients": func(f *faulty, fault func(context.Context) error) { f.set(nil, nil, fault) },
+	}
+	storeParts = map[string]storePart{
+		"grants": readParts["grants"], "clients": readParts["clients"],
+		"writes": func(f *faulty, fault func(context.Context) error) { f.set(nil, fault, nil) },
+	}
+)
+
+func (r repeatable) parts() map[string]storePart {
+	if r.reads {
+		return readParts
+	}
+	return storeParts
 }
 
-// precedence has two things wrong in each request, neighbours in the order in which they are answered.
-var precedence = each(testCase{}, map[string]func(t *testing.T, s *server) *answer{
-	"method before type": func(t *testing.T, s *server) *answer {
-		return s.send(t, "PUT", "/token", strings.NewReader("x"), [2]string{"Content-Type", "text/plain"}).is(t, 405, "invalid_request")
+// outage has each part of the store out of order in turn, and back again.
+func (s *server) outage(t *testing.T, start func(*testing.T, *server) repeatable, fault func(context.Context) error) {
+	t.Helper()
+	for name := range storeParts {
+		r := start(t, s)
+		set := r.parts()[name]
+		if set == nil {
+			continue
+		}
+		set(s.store, fault)
+		s.unchanged(t, func() {
+			for range 2 {
+				began := time.Now()
+				r.send(t).e503(t)
+				if waited := time.Since(began); waited > storeTimeout {
+					t.Errorf("%s: answered after %v", name, waited)
+				}
+			}
+		})
+		set(s.store, nil)
+		r.good(t, r.send(t))
+	}
+}
+
+// broken fails unless the answer is E500, logged without what was panicked with.
+func (s *server) broken(t *testing.T, send func(t *testing.T) *answer) {
+	t.Helper()
+	logged := strings.Count(s.log.String(), "level=ERROR")
+	a := send(t).is(t, http.StatusInternalServerError, "server_error")
+	s.lacks(t, a, "a secret place", "svc-secret")
+	if strings.Count(s.log.String(), "level=ERROR") != logged+1 {
+		t.Errorf("want one error in the log:\n%s", s.log)
+	}
+}
+
+// midway is a store whose updates panic when half of the work is done.
+type midway struct{ Store }
+
+func (m midway) Update(ctx context.Context, id storage.ID, change func(*storage.Grant) error) error {
+	return m.Store.Update(ctx, id, func(g *storage.Grant) error {
+		if err := change(g); err != nil {
+			return err
+		}
+		panic("a secret place")
+	})
+}
+
+// impossible is a manager that does what none must.
+type impossible struct {
+	*grants.Manager
+	token func(*grants.Request) (oauth2.TokenInfo, error)
+}
+
+func (i impossible) Token(_ context.Context, r *grants.Request) (oauth2.TokenInfo, error) {
+	return i.token(r)
+}
+
+type emptyInfo struct{ oauth2.TokenInfo }
+
+// contest is a good request, and the mistakes that can be made in it in the order in which they are
+// answered. Those of one level are answered in any order.
+type contest struct {
+	path     string
+	good     attempt
+	mistakes []mistake
+}
+
+type attempt struct {
+	method, contentType, query string
+	client, secret             string
+	values                     [][2]string // as they stand in the body
+	headers                    [][2]string
+}
+
+type mistake struct {
+	level  int
+	name   string
+	status int
+	code   string
+	make   func(*attempt)
+}
+
+// wrong sends the good request with these mistakes in it. The first is made last, so that no other
+// undoes it.
+func (s *server) wrong(t *testing.T, c contest, mistakes ...mistake) *answer {
+	t.Helper()
+	a := c.good
+	a.values = slices.Clone(a.values)
+	for _, m := range slices.Backward(mistakes) {
+		m.make(&a)
+	}
+	var pairs []string
+	for _, v := range a.values {
+		pairs = append(pairs, v[0]+"="+v[1])
+	}
+	headers := append([][2]string{{"Content-Type", a.contentType}, basic(a.client, a.secret)}, a.headers...)
+	return s.send(t, a.method, c.path+a.query, strings.NewReader(strings.Join(pairs, "&")), headers...)
+}
+
+func (a *attempt) set(name, value string) { a.drop(name); a.add(name, value) }
+func (a *attempt) add(name, value string) { a.values = append(a.values, [2]string{name, value}) }
+func (a *attempt) drop(name string) {
+	a.values = slices.DeleteFunc(a.values, func(v [2]string) bool { return v[0] == name })
+}
+
+func (a *attempt) by(client string) { a.client, a.secret = client, client+"-secret" }
+
+// inAll are the mistakes that can be made in every request.
+var inAll = []mistake{
+	{1, "method", 405, "invalid_request", func(a *attempt) { a.method = "PUT" }},
+	{2, "content type", 400, "invalid_request", func(a *attempt) { a.contentType = "text/plain" }},
+	{3, "size", 413, "invalid_request", func(a *attempt) { a.add("pad", strings.Repeat("x", 64<<10)) }},
+	{4, "encoding", 400, "invalid_request", func(a *attempt) { a.add("a", "%zz") }},
+	{4, "octets", 400, "invalid_request", func(a *attempt) { a.set("redirect_uri", "%00") }},
+	{4, "repeated parameter", 400, "invalid_request", func(a *attempt) { a.add("state", "1"); a.add("state", "2") }},
+	{5, "query", 400, "invalid_request", func(a *attempt) { a.query = "?scope=read" }},
+	{8, "two client authentications", 400, "invalid_request", func(a *attempt) { a.set("client_secret", "x") }},
+	{8, "two Authorization headers", 400, "invalid_request", func(a *attempt) { a.headers = [][2]string{bearer("x")} }},
+	{10, "client authentication", 401, "invalid_client", func(a *attempt) { a.secret = "wrong-secret" }},
+}
+
+// ofToken are those of the token endpoint.
+var ofToken = []mistake{
+	{6, "grant_type absent", 400, "invalid_request", func(a *attempt) { a.drop("grant_type") }},
+	{7, "grant_type unsupported", 400, "unsupported_grant_type", func(a *attempt) { a.set("grant_type", "x") }},
+}
+
+// ofScope are those of the grant types that take a scope. Its octets are no matter of encoding.
+var ofScope = []mistake{
+	{13, "scope syntax", 400, "invalid_scope", func(a *attempt) { a.set("scope", "read++read") }},
+	{13, "scope octets", 400, "invalid_scope", func(a *attempt) { a.set("scope", "%ff") }},
+	{15, "scope", 400, "invalid_scope", func(a *attempt) { a.set("scope", "read+admin") }},
+}
+
+func newContest(path, client, body string, more ...[]mistake) contest {
+	c := contest{path: path, good: attempt{method: "POST", contentType: formType}}
+	c.good.by(client)
+	for pair := range strings.SplitSeq(body, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		c.good.add(name, value)
+	}
+	c.mistakes = slices.Concat(append(more, inAll)...)
+	slices.SortStableFunc(c.mistakes, func(a, b mistake) int { return a.level - b.level })
+	return c
+}
+
+var precedence = map[string]func(t *testing.T, s *server) contest{
+	"client_credentials": func(t *testing.T, s *server) contest {
+		return newContest("/token", "svc", goodToken, ofToken, ofScope, []mistake{
+			{11, "client may not", 400, "unauthorized_client", func(a *attempt) { a.by("web") }},
+		})
 	},
-	"type before size": func(t *testing.T, s *server) *answer {
-		return s.send(t, "POST", "/token", strings.NewReader(strings.Repeat("x", 64<<10+1)), [2]string{"Content-Type", "text/plain"}).e400(t, "invalid_request")
+	"authorization_code": func(t *testing.T, s *server) contest {
+		code, other := s.newCode(t, "web"), s.newCode(t, "two")
+		return newContest("/token", "web", form(redemption("web", code)...), ofToken, []mistake{
+			{11, "client may not", 400, "unauthorized_client", func(a *attempt) { a.by("svc") }},
+			{12, "code absent", 400, "invalid_request", func(a *attempt) { a.drop("code") }},
+			{14, "code", 400, "invalid_grant", func(a *attempt) { a.set("code", other) }},
+		})
 	},
-	"size before encoding": func(t *testing.T, s *server) *answer {
-		return s.token(t, "%zz"+strings.Repeat("x", 64<<10)).is(t, 413, "invalid_request")
+	"refresh_token": func(t *testing.T, s *server) contest {
+		pair, other := s.pair(t, "web"), s.pair(t, "two")
+		return newContest("/token", "web", form(refreshment(pair.refresh())...), ofToken, ofScope, []mistake{
+			{11, "client may not", 400, "unauthorized_client", func(a *attempt) { a.by("svc") }},
+			{12, "refresh_token absent", 400, "invalid_request", func(a *attempt) { a.drop("refresh_token") }},
+			{14, "token", 400, "invalid_grant", func(a *attempt) { a.set("refresh_token", other.refresh()) }},
+		})
 	},
-	"encoding before grant type": func(t *testing.T, s *server) *answer {
-		return s.token(t, "grant_type=x&a=%zz").e400(t, "invalid_request")
+	"revoke": func(t *testing.T, s *server) contest {
+		pair, other := s.pair(t, "web"), s.pair(t, "two")
+		return newContest("/revoke", "web", form("token", pair.access()), []mistake{
+			{12, "token absent", 400, "invalid_request", func(a *attempt) { a.drop("token") }},
+			{14, "token", 400, "unauthorized_client", func(a *attempt) { a.set("token", other.access()) }},
+		})
 	},
-	"query before grant type": func(t *testing.T, s *server) *answer {
-		return s.post(t, "/token?code=x", "grant_type=x").e400(t, "invalid_request")
-	},
-	"no grant type before client": func(t *testing.T, s *server) *answer {
-		return s.token(t, "scope=read", basic("svc", "wrong-secret")).e400(t, "invalid_request")
-	},
-	"supported before two authentications": func(t *testing.T, s *server) *answer {
-		return s.token(t, "grant_type=x&client_id=svc&client_secret=svc-secret", as("svc")).e400(t, "unsupported_grant_type")
-	},
-	"two authentications before client": func(t *testing.T, s *server) *answer {
-		return s.token(t, goodToken+"&client_id=svc&client_secret=wrong-secret", basic("svc", "wrong-secret")).e400(t, "invalid_request")
-	},
-	"client before whether it may": func(t *testing.T, s *server) *answer {
-		return s.token(t, goodToken, basic("web", "wrong-secret")).e401(t)
-	},
-	"client before the grant's parameters": func(t *testing.T, s *server) *answer {
-		return s.token(t, "grant_type=authorization_code", basic("web", "wrong-secret")).e401(t)
-	},
-	"whether it may before the grant's parameters": func(t *testing.T, s *server) *answer {
-		return s.token(t, "grant_type=refresh_token", as("svc")).e400(t, "unauthorized_client")
-	},
-	"the grant's parameters before scope": func(t *testing.T, s *server) *answer {
-		return s.token(t, "grant_type=refresh_token&scope=a++b", as("web")).e400(t, "invalid_request")
-	},
-	"scope syntax before the token": func(t *testing.T, s *server) *answer {
-		return s.token(t, "grant_type=refresh_token&refresh_token=x&scope=a++b", as("web")).e400(t, "invalid_scope")
-	},
-	"the token before its scope": func(t *testing.T, s *server) *answer {
-		return s.token(t, "grant_type=refresh_token&refresh_token=x&scope=admin", as("web")).e400(t, "invalid_grant")
-	},
-}, func(t *testing.T, s *server, request func(*testing.T, *server) *answer) {
-	s.unchanged(t, func() { request(t, s) })
-})
+}
