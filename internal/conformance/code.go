@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,14 +12,8 @@ import (
 
 const allVerifierCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
-// refusedCode is a redemption that is refused and leaves the code unspent.
-func refusedCode(client, code string, changes ...string) func(t *testing.T, s *server) {
-	return func(t *testing.T, s *server) {
-		c := s.newCode(t, client)
-		s.unchanged(t, func() { s.redeem(t, client, c, changes...).e400(t, code) })
-		s.redeem(t, client, c).ok(t)
-	}
-}
+// wrongVerifier is well formed and meets no challenge.
+var wrongVerifier = strings.Repeat("w", 43)
 
 // looseCode is a code of loose without a challenge.
 func looseCode(t *testing.T, s *server) string {
@@ -26,20 +21,51 @@ func looseCode(t *testing.T, s *server) string {
 	return s.code(t, "loose", "https://loose.example/cb", "read", "")
 }
 
+// codeThieves present a code of web's, everything else right, without being web.
+var codeThieves = map[string]func(t *testing.T, s *server, code string){
+	"another client": func(t *testing.T, s *server, code string) {
+		s.asClient(t, "/token", "two", redemption("web", code)...).e400(t, "invalid_grant")
+	},
+	"public client": func(t *testing.T, s *server, code string) {
+		s.asClient(t, "/token", "spa", redemption("web", code)...).e400(t, "invalid_grant")
+	},
+	"wrong secret": func(t *testing.T, s *server, code string) {
+		s.token(t, form(redemption("web", code)...), basic("web", "wrong-secret")).e401(t)
+	},
+}
+
+// stolenCode is a row's case in which a thief presents a code of web's.
+func stolenCode(t *testing.T, s *server, steal func(t *testing.T, s *server, code string)) {
+	code := s.newCode(t, "web")
+	s.unchanged(t, func() { steal(t, s, code) })
+	s.redeem(t, "web", code).ok(t)
+}
+
+// replayed is a row's case that replays a code of web's in a way that the grant survives.
+func replayed(t *testing.T, s *server, replay func(t *testing.T, s *server, code string)) {
+	code := s.newCode(t, "web")
+	pair := s.redeem(t, "web", code).ok(t)
+	s.unchanged(t, func() {
+		for range 6 { // more than kill a code
+			replay(t, s, code)
+		}
+	})
+	s.lives(t, "web", pair)
+}
+
 // AC. authorization_code with PKCE.
 var codeRows = []row{
 	{"AC-01", each(testCase{foreign: true}, same("web", "spa"), func(t *testing.T, s *server, client string) {
-		a := s.pair(t, client)
-		if a.refresh() == "" {
-			t.Errorf("no refresh token: %s", a)
-		}
+		code := s.newCode(t, client)
+		a := s.redeem(t, client, code).ok(t)
 		a.words(t, "read", "write")
-		s.works(t, a.access())
+		s.lives(t, client, a)
+		s.redeem(t, client, code).e400(t, "invalid_grant")
 	})},
 	{"AC-02", each(testCase{foreign: true}, map[string]string{"absent": without, "empty": ""}, func(t *testing.T, s *server, code string) {
 		s.unchanged(t, func() { s.redeem(t, "web", "x", "code", code).e400(t, "invalid_request") })
 	})},
-	{"AC-03", append(each(testCase{}, damages, func(t *testing.T, s *server, damage func(string) []string) {
+	{"AC-03", append(each(testCase{foreign: true}, damages, func(t *testing.T, s *server, damage func(string) []string) {
 		code := s.newCode(t, "web")
 		s.unchanged(t, func() {
 			for _, damaged := range damage(code) {
@@ -47,213 +73,215 @@ var codeRows = []row{
 			}
 		})
 		s.redeem(t, "web", code).ok(t)
-	}), testCase{name: "another kind", run: func(t *testing.T, s *server) {
+	}), each(testCase{}, same(tokenKinds...), func(t *testing.T, s *server, kind string) {
 		pair := s.pair(t, "web")
 		s.unchanged(t, func() {
-			for _, token := range []string{pair.access(), pair.refresh()} {
-				for _, posing := range posingAs('c', token) {
-					s.redeem(t, "web", posing).e400(t, "invalid_grant")
-				}
+			for _, posing := range posingAs('c', pair.member(kind)) {
+				s.redeem(t, "web", posing).e400(t, "invalid_grant")
 			}
 		})
 		s.lives(t, "web", pair)
-	}})},
-	one("AC-04", testCase{foreign: true, run: func(t *testing.T, s *server) {
-		code := s.newCode(t, "web")
-		s.unchanged(t, func() {
-			for _, thief := range []string{"two", "spa"} {
-				s.asClient(t, "/token", thief, redemption("web", code)...).e400(t, "invalid_grant")
+	})...)},
+	{"AC-04", append(each(testCase{foreign: true}, codeThieves, stolenCode), renamed("of a table", each(ofTable, codeThieves, stolenCode))...)},
+	{"AC-05", append(each(testCase{moves: true}, map[string]time.Duration{"default": time.Minute, "longest": 10 * time.Minute}, func(t *testing.T, s *server, life time.Duration) {
+		if life != time.Minute {
+			s.restart(grants.CodeLifetime(life))
+		}
+		early, late := s.newCode(t, "web"), s.newCode(t, "web")
+		time.Sleep(life - time.Millisecond)
+		s.redeem(t, "web", early).ok(t)
+		time.Sleep(time.Millisecond)
+		s.unchanged(t, func() { s.redeem(t, "web", late).e400(t, "invalid_grant") })
+	}), testCase{name: "longer", run: func(t *testing.T, s *server) {
+		defer func() {
+			if recover() == nil {
+				t.Error("a life of more than ten minutes is accepted")
 			}
-			s.token(t, form(redemption("web", code)...), basic("web", "wrong-secret")).e401(t)
-		})
-		s.redeem(t, "web", code).ok(t)
-	}}),
-	{"AC-05", []testCase{
-		{name: "expired", moves: true, run: func(t *testing.T, s *server) {
-			early, late := s.newCode(t, "web"), s.newCode(t, "web")
-			time.Sleep(time.Minute - time.Millisecond)
-			s.redeem(t, "web", early).ok(t)
-			time.Sleep(time.Millisecond)
-			s.unchanged(t, func() { s.redeem(t, "web", late).e400(t, "invalid_grant") })
-		}},
-		{name: "configuration", run: func(t *testing.T, s *server) {
-			defer func() {
-				if recover() == nil {
-					t.Error("a life of more than ten minutes is accepted")
-				}
-			}()
-			grants.CodeLifetime(10*time.Minute + 1)
-		}},
-	}},
+		}()
+		grants.CodeLifetime(10*time.Minute + 1)
+	}})},
 	{"AC-06", each(testCase{moves: true}, map[string]time.Duration{"within its life": time.Second, "after its life": 2 * time.Minute},
 		func(t *testing.T, s *server, wait time.Duration) {
 			code := s.newCode(t, "web")
-			first := s.redeem(t, "web", code).ok(t)
+			r0 := s.redeem(t, "web", code).ok(t)
+			r1 := s.refreshes(t, "web", r0.refresh())
 			time.Sleep(wait)
-			s.works(t, first.access())
+			s.works(t, r0.access())
 			s.redeem(t, "web", code).e400(t, "invalid_grant")
-			s.ended(t, "web", first)
+			s.ended(t, "web", r0, r1)
 		})},
-	one("AC-07", testCase{run: func(t *testing.T, s *server) {
-		code := s.newCode(t, "web")
-		pair := s.redeem(t, "web", code).ok(t)
-		s.unchanged(t, func() {
-			for range 10 {
-				s.redeem(t, "web", code, "code_verifier", strings.Repeat("w", 43)).e400(t, "invalid_grant")
-			}
-			s.redeem(t, "web", code, "code_verifier", without).e400(t, "invalid_grant")
-			s.redeem(t, "web", code, "redirect_uri", "https://web.example/other").e400(t, "invalid_grant")
-			s.asClient(t, "/token", "two", redemption("web", code)...).e400(t, "invalid_grant")
-			s.token(t, form(redemption("web", code)...), basic("web", "wrong-secret")).e401(t)
-		})
-		s.lives(t, "web", pair)
-	}}),
+	{"AC-07", slices.Concat(
+		each(testCase{foreign: true}, codeThieves, replayed),
+		renamed("of a table", each(ofTable, codeThieves, replayed)),
+		each(testCase{foreign: true}, map[string][]string{
+			"wrong verifier": {"code_verifier", wrongVerifier}, "no verifier": {"code_verifier", without}, "other redirect URI": {"redirect_uri", "https://web.example/other"},
+		}, func(t *testing.T, s *server, changes []string) {
+			replayed(t, s, func(t *testing.T, s *server, code string) {
+				s.redeem(t, "web", code, changes...).e400(t, "invalid_grant")
+			})
+		}),
+	)},
 	one("AC-08", testCase{run: func(t *testing.T, s *server) {
 		code := s.newCode(t, "web")
 		winner := onlyWinner(t, atOnce(t, 64, func(int) *answer { return s.redeem(t, "web", code) }))
 		s.ended(t, "web", winner)
 	}}),
-	{"AC-09", append(each(testCase{}, map[string]string{
-		"slash": "https://web.example/cb/", "case": "https://web.example/CB", "encoded": "https://web.example/%63b", "host's case": "https://WEB.example/cb",
-	}, func(t *testing.T, s *server, uri string) {
-		refusedCode("web", "invalid_grant", "redirect_uri", uri)(t, s)
-	}),
-		testCase{name: "the client's other", run: func(t *testing.T, s *server) {
-			refusedCode("two", "invalid_grant", "redirect_uri", "https://two.example/b?x=1")(t, s)
-		}},
-		testCase{name: "other loopback port", run: func(t *testing.T, s *server) {
-			code := s.code(t, "native", "http://127.0.0.1:4000/cb", "read", challenge)
-			s.unchanged(t, func() {
-				s.redeem(t, "native", code, "redirect_uri", "http://127.0.0.1:4001/cb").e400(t, "invalid_grant")
-			})
-			s.redeem(t, "native", code, "redirect_uri", "http://127.0.0.1:4000/cb").ok(t)
-		}},
-	)},
-	one("AC-10", testCase{run: func(t *testing.T, s *server) {
-		s.redeem(t, "web", s.newCode(t, "web"), "redirect_uri", without).ok(t)
-		s.redeem(t, "web", s.newCode(t, "web"), "redirect_uri", "").ok(t)
-	}}),
-	one("AC-11", testCase{run: func(t *testing.T, s *server) {
+	{"AC-09", each(testCase{foreign: true}, map[string][3]string{ // client, URI at authorize, URI here
+		"slash":               {"web", "https://web.example/cb", "https://web.example/cb/"},
+		"case":                {"web", "https://web.example/cb", "https://web.example/CB"},
+		"host's case":         {"web", "https://web.example/cb", "https://WEB.example/cb"},
+		"encoded":             {"web", "https://web.example/cb", "https://web.example/%63b"},
+		"the client's other":  {"two", "https://two.example/a", "https://two.example/b?x=1"},
+		"other loopback port": {"native", "http://127.0.0.1:4000/cb", "http://127.0.0.1:4001/cb"},
+	}, func(t *testing.T, s *server, c [3]string) {
+		code := s.code(t, c[0], c[1], "read", challenge)
+		s.unchanged(t, func() { s.redeem(t, c[0], code, "redirect_uri", c[2]).e400(t, "invalid_grant") })
+		s.redeem(t, c[0], code, "redirect_uri", c[1]).ok(t)
+	})},
+	{"AC-10", each(testCase{}, map[string]string{"absent": without, "empty": ""}, func(t *testing.T, s *server, redirectURI string) {
+		s.redeem(t, "web", s.newCode(t, "web"), "redirect_uri", redirectURI).ok(t)
+	})},
+	{"AC-11", each(testCase{foreign: true}, map[string]string{"absent": without, "empty": ""}, func(t *testing.T, s *server, redirectURI string) {
 		code := looseCode(t, s)
 		s.unchanged(t, func() {
-			s.redeem(t, "loose", code, "code_verifier", without, "redirect_uri", without).e400(t, "invalid_grant")
+			s.redeem(t, "loose", code, "code_verifier", without, "redirect_uri", redirectURI).e400(t, "invalid_grant")
 		})
 		s.redeem(t, "loose", code, "code_verifier", without).ok(t)
-	}}),
-	one("AC-12", testCase{run: func(t *testing.T, s *server) {
-		code := s.code(t, "web", "", "read", challenge)
+	})},
+	{"AC-12", append(each(testCase{foreign: true}, unnamedRedirectURI, func(t *testing.T, s *server, c [3]string) {
+		s.redeem(t, c[0], s.code(t, c[0], "", "read", c[1]), "code_verifier", c[2]).ok(t)
+	}), renamed("another", each(testCase{}, unnamedRedirectURI, func(t *testing.T, s *server, c [3]string) {
+		code := s.code(t, c[0], "", "read", c[1])
 		s.unchanged(t, func() {
-			s.redeem(t, "web", code, "redirect_uri", "https://web.example/other").e400(t, "invalid_grant")
+			s.redeem(t, c[0], code, "code_verifier", c[2], "redirect_uri", "https://"+c[0]+".example/other").e400(t, "invalid_grant")
 		})
-		s.redeem(t, "web", code).ok(t)
-	}}),
+		s.redeem(t, c[0], code, "code_verifier", c[2]).ok(t)
+	}))...)},
 	one("AC-13", testCase{run: func(t *testing.T, s *server) {
 		code := s.newCode(t, "web")
-		s.redeem(t, "web", code, "code_verifier", strings.Repeat("w", 43)).e400(t, "invalid_grant")
+		s.redeem(t, "web", code, "code_verifier", wrongVerifier).e400(t, "invalid_grant")
 		s.redeem(t, "web", code).ok(t)
 	}}),
 	one("AC-14", testCase{run: func(t *testing.T, s *server) {
-		code := s.newCode(t, "web")
-		var last string
-		for range 5 {
-			last = s.redeem(t, "web", code, "code_verifier", strings.Repeat("w", 43)).e400(t, "invalid_grant").body
+		code, spared := s.newCode(t, "web"), s.newCode(t, "web")
+		for range 4 {
+			s.redeem(t, "web", spared, "code_verifier", wrongVerifier).e400(t, "invalid_grant")
 		}
-		if a := s.redeem(t, "web", code).e400(t, "invalid_grant"); a.body != last {
+		s.redeem(t, "web", spared).ok(t)
+		var last *answer
+		for range 5 {
+			last = s.redeem(t, "web", code, "code_verifier", wrongVerifier).e400(t, "invalid_grant")
+		}
+		if a := s.redeem(t, "web", code).e400(t, "invalid_grant"); a.body != last.body {
 			t.Errorf("a dead code is answered in other words: %s", a)
 		}
 	}}),
-	{"AC-15", each(testCase{}, map[string]string{"absent": without, "empty": ""}, func(t *testing.T, s *server, verifier string) {
-		refusedCode("web", "invalid_grant", "code_verifier", verifier)(t, s)
-	})},
-	{"AC-16", each(testCase{}, map[string]string{
-		"42": verifier[:42], "129": strings.Repeat("a", 129), "plus": verifier[:42] + "+", "slash": verifier[:42] + "/", "equals": verifier[:42] + "=",
-		"percent": verifier[:42] + "%", "space": verifier[:42] + " ",
-	}, func(t *testing.T, s *server, malformed string) {
+	{"AC-15", each(testCase{}, map[string]string{"absent": without, "empty": ""}, func(t *testing.T, s *server, v string) {
 		code := s.newCode(t, "web")
+		dead := s.redeem(t, "web", damages["unknown"](code)[0]).e400(t, "invalid_grant")
 		s.unchanged(t, func() {
-			for range 6 { // more than kill a code
-				s.redeem(t, "web", code, "code_verifier", malformed).e400(t, "invalid_grant")
+			if a := s.redeem(t, "web", code, "code_verifier", v).e400(t, "invalid_grant"); a.body != dead.body {
+				t.Errorf("other words than for a dead code: %s", a)
 			}
 		})
 		s.redeem(t, "web", code).ok(t)
-		loose := looseCode(t, s)
-		s.redeem(t, "loose", loose, "code_verifier", malformed).e400(t, "invalid_grant") // before AC-19
+	})},
+	{"AC-16", each(testCase{foreign: true}, map[string]string{
+		"42": verifier[:42], "129": strings.Repeat("a", 129), "plus": verifier[:42] + "+", "slash": verifier[:42] + "/", "equals": verifier[:42] + "=",
+		"percent": verifier[:42] + "%", "space": verifier[:42] + " ",
+	}, func(t *testing.T, s *server, malformed string) {
+		code, loose := s.newCode(t, "web"), looseCode(t, s)
+		s.unchanged(t, func() {
+			if s.store != nil { // the code is not looked at
+				s.store.set(fail, nil, nil)
+				defer s.store.set(nil, nil, nil)
+			}
+			s.redeem(t, "web", code, "code_verifier", malformed).e400(t, "invalid_grant")
+			s.redeem(t, "loose", loose, "code_verifier", malformed).e400(t, "invalid_grant") // before AC-19
+		})
+		s.redeem(t, "web", code).ok(t)
+		s.redeem(t, "loose", loose, "code_verifier", without).ok(t)
 	})},
 	{"AC-17", each(testCase{foreign: true}, map[string]string{
-		"43": verifier, "66": allVerifierCharacters, "128": (allVerifierCharacters + allVerifierCharacters)[:128],
+		"43": allVerifierCharacters[23:], "66": allVerifierCharacters, "128": (allVerifierCharacters + allVerifierCharacters)[:128],
 	}, func(t *testing.T, s *server, v string) {
 		code := s.code(t, "web", "https://web.example/cb", "read", s256(v))
 		s.redeem(t, "web", code, "code_verifier", v).ok(t)
 	})},
-	{"AC-18", each(testCase{}, map[string]string{"the challenge": challenge, "another transaction's": strings.Repeat("v", 64)}, func(t *testing.T, s *server, v string) {
+	{"AC-18", each(testCase{}, map[string]string{"the challenge": challenge, "another transaction's": allVerifierCharacters}, func(t *testing.T, s *server, v string) {
 		code := s.newCode(t, "web")
-		s.code(t, "web", "https://web.example/cb", "read", s256(strings.Repeat("v", 64)))
+		other := s.code(t, "web", "https://web.example/cb", "read", s256(allVerifierCharacters))
 		s.redeem(t, "web", code, "code_verifier", v).e400(t, "invalid_grant")
 		s.redeem(t, "web", code).ok(t)
+		s.redeem(t, "web", other, "code_verifier", allVerifierCharacters).ok(t)
 	})},
 	one("AC-19", testCase{run: func(t *testing.T, s *server) {
 		code := looseCode(t, s)
 		s.unchanged(t, func() { s.redeem(t, "loose", code).e400(t, "invalid_request") })
 		s.redeem(t, "loose", code, "code_verifier", without).ok(t)
 	}}),
-	one("AC-20", testCase{run: func(t *testing.T, s *server) {
+	{"AC-20", each(testCase{foreign: true}, map[string]string{"no verifier": without, "wrong verifier": wrongVerifier}, func(t *testing.T, s *server, v string) {
 		code := s.newCode(t, "loose")
-		s.redeem(t, "loose", code, "code_verifier", without).e400(t, "invalid_grant")
-		s.redeem(t, "loose", code, "code_verifier", strings.Repeat("w", 43)).e400(t, "invalid_grant")
+		refused := func() { s.redeem(t, "loose", code, "code_verifier", v).e400(t, "invalid_grant") }
+		switch {
+		case s.ours == nil: // which has spent it
+			refused()
+			return
+		case v == without:
+			s.unchanged(t, refused)
+		default: // a try is counted
+			refused()
+		}
 		s.redeem(t, "loose", code).ok(t)
-	}}),
-	one("AC-21", testCase{foreign: true, run: func(t *testing.T, s *server) {
+	})},
+	{"AC-21", each(testCase{foreign: true}, map[string][]string{
+		"scope": {"scope", "read write admin"}, "malformed scope": {"scope", " read\xff"}, "code_challenge": {"code_challenge", s256(wrongVerifier)}, "state": {"state", "x"},
+	}, func(t *testing.T, s *server, ignored []string) {
 		code := s.code(t, "web", "https://web.example/cb", "read", challenge)
-		a := s.redeem(t, "web", code, "scope", "read write admin", "code_challenge", "x", "state", "y").ok(t)
+		a := s.redeem(t, "web", code, ignored...).ok(t)
 		a.words(t, "read")
-	}}),
+		s.reaches(t, a.access(), "client=web user=alice scope=read ")
+	})},
 	one("AC-22", testCase{run: func(t *testing.T, s *server) {
 		c := fixture("web")
 		c.GrantTypes = []string{"authorization_code"}
 		s.putClient(t, c)
-		if a := s.redeem(t, "web", s.newCode(t, "web")).ok(t); a.refresh() != "" {
+		if a := s.pair(t, "web"); a.refresh() != "" {
 			t.Errorf("a refresh token: %s", a)
 		}
 	}}),
-	{"AC-23", []testCase{
-		{name: "ended", run: func(t *testing.T, s *server) {
-			code := s.newCode(t, "web")
-			s.end(t, storage.Filter{User: "alice"})
-			s.unchanged(t, func() { s.redeem(t, "web", code).e400(t, "invalid_grant") })
-		}},
-		{name: "client ended", run: func(t *testing.T, s *server) {
-			code := s.newCode(t, "web")
-			s.end(t, storage.Filter{Client: "web"})
-			s.unchanged(t, func() { s.redeem(t, "web", code).e400(t, "invalid_grant") })
-		}},
-		{name: "client deleted", run: func(t *testing.T, s *server) {
-			code := s.newCode(t, "web")
-			if err := s.store.DeleteClient(t.Context(), "web"); err != nil {
-				t.Fatal(err)
-			}
-			s.redeem(t, "web", code).e401(t)
-			s.putClient(t, fixture("web")) // which revives nothing
-			s.redeem(t, "web", code).e400(t, "invalid_grant")
-		}},
-	}},
+	{"AC-23", append(each(testCase{}, filters, func(t *testing.T, s *server, f storage.Filter) {
+		code := s.newCode(t, "web")
+		s.end(t, f)
+		s.unchanged(t, func() { s.redeem(t, "web", code).e400(t, "invalid_grant") })
+	}), testCase{name: "client deleted", run: func(t *testing.T, s *server) {
+		code := s.newCode(t, "web")
+		s.deleteClient(t, "web")
+		s.unchanged(t, func() { s.redeem(t, "web", code).e401(t) })
+		s.putClient(t, fixture("web")) // which revives nothing
+		s.unchanged(t, func() { s.redeem(t, "web", code).e400(t, "invalid_grant") })
+	}})},
 	one("AC-24", testCase{run: func(t *testing.T, s *server) {
 		code := s.newCode(t, "web")
-		s.unchanged(t, func() {
+		guess := func() {
 			for _, guess := range guesses(code) {
 				s.redeem(t, "web", guess).e400(t, "invalid_grant")
 			}
-		})
-		pair := s.redeem(t, "web", code).ok(t)
-		for _, guess := range guesses(code) {
-			s.redeem(t, "web", guess).e400(t, "invalid_grant")
 		}
+		s.unchanged(t, guess)
+		pair := s.redeem(t, "web", code).ok(t)
+		s.unchanged(t, guess)
 		s.lives(t, "web", pair)
 	}}),
-	{"AC-25", each(testCase{}, breaks, func(t *testing.T, s *server, breakIt func(*faulty)) {
+	{"AC-25", each(testCase{}, breaks, func(t *testing.T, s *server, fault func(*faulty)) {
 		code := s.newCode(t, "web")
-		breakIt(s.store)
+		fault(s.store)
 		s.unchanged(t, func() { s.redeem(t, "web", code).e503(t) })
 		s.store.set(nil, nil, nil)
 		s.lives(t, "web", s.redeem(t, "web", code).ok(t))
 	})},
 }
+
+// unnamedRedirectURI has a client, with PKCE and without, whose authorization request names no redirect
+// URI: its ID, the challenge and the verifier.
+var unnamedRedirectURI = map[string][3]string{"PKCE": {"web", challenge, verifier}, "no PKCE": {"loose", "", without}}

@@ -82,6 +82,14 @@ func (s *server) lives(t *testing.T, client string, pair *answer) {
 	s.refreshes(t, client, pair.refresh())
 }
 
+// reaches fails unless the access token works, and a guarded handler sees that in it.
+func (s *server) reaches(t *testing.T, access, want string) {
+	t.Helper()
+	if saw := s.works(t, access); !strings.Contains(saw, want) {
+		t.Errorf("the route saw %q, want %q in it", saw, want)
+	}
+}
+
 // ended fails unless nothing of a grant is alive: all that was issued, oldest first. The newest refresh
 // token is tried first, since an old one would end the grant.
 func (s *server) ended(t *testing.T, client string, issued ...*answer) {
@@ -272,6 +280,9 @@ type clientTable func(id string) (oauth2.ClientInfo, error)
 func (find clientTable) GetByID(_ context.Context, id string) (oauth2.ClientInfo, error) {
 	return find(id)
 }
+
+// ofTable is a case over such a store: its clients have no generation, which would tell them apart.
+var ofTable = testCase{options: []grants.Option{grants.Clients(clientTable(registered))}}
 
 // useTable puts a client store of an application's in place of the fixtures.
 func (s *server) useTable(find clientTable) { s.restart(grants.Clients(find)) }

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/grants"
-	"github.com/ostiary-go/ostiary/handler"
 )
 
 // revokes posts a revocation as the client.
@@ -27,6 +26,27 @@ type unrevokable struct{ oauth2.Manager }
 func (unrevokable) RemoveAccessToken(context.Context, string) error  { return errors.ErrUnsupported }
 func (unrevokable) RemoveRefreshToken(context.Context, string) error { return errors.ErrUnsupported }
 
+// spared makes a case in which tokens of web's are revoked in a way that is answered by try and leaves them alive.
+func spared[T any](try func(t *testing.T, s *server, token string, v T)) func(t *testing.T, s *server, v T) {
+	return func(t *testing.T, s *server, v T) {
+		pair := s.pair(t, "web")
+		s.unchanged(t, func() {
+			for _, kind := range tokenKinds {
+				try(t, s, pair.member(kind), v)
+			}
+		})
+		s.lives(t, "web", pair)
+	}
+}
+
+// badBody is a revocation whose body is not what it should be; TOKEN stands for the token.
+type badBody struct {
+	types      []string
+	path, body string
+	chunked    bool
+	status     int
+}
+
 // RV. Revocation.
 var revocationRows = []row{
 	{"RV-01", append(each(testCase{foreign: true}, same("web", "spa"), func(t *testing.T, s *server, client string) {
@@ -35,82 +55,104 @@ var revocationRows = []row{
 		s.revoked(t, client, "access_token", pair)
 	}),
 		testCase{name: "siblings", run: func(t *testing.T, s *server) {
-			r0 := s.pair(t, "web")
-			r1 := s.refreshes(t, "web", r0.refresh())
+			r0, r1, r2 := refreshedTwice(t, s, "web")
 			s.revokes(t, "web", "token", r1.access()).done(t)
 			s.dead(t, r1.access())
-			s.lives(t, "web", &answer{members: map[string]any{"access_token": r0.access(), "refresh_token": r1.refresh()}})
+			s.works(t, r0.access())
+			s.lives(t, "web", r2)
 		}},
 		testCase{name: "no grant type left", run: func(t *testing.T, s *server) {
-			pair := s.pair(t, "web")
-			c := fixture("web")
-			c.GrantTypes = nil
-			s.putClient(t, c)
-			s.revokes(t, "web", "token", pair.access()).done(t)
-			s.dead(t, pair.access())
+			for _, client := range []string{"web", "spa"} {
+				pair := s.pair(t, client)
+				c := fixture(client)
+				c.GrantTypes = nil
+				s.putClient(t, c)
+				s.revokes(t, client, "token", pair.access()).done(t)
+				s.putClient(t, fixture(client))
+				s.revoked(t, client, "access_token", pair)
+			}
 		}})},
 	{"RV-02", each(testCase{foreign: true}, same("web", "spa"), func(t *testing.T, s *server, client string) {
 		pair := s.pair(t, client)
 		s.revokes(t, client, "token", pair.refresh()).done(t)
 		s.ended(t, client, pair)
 	})},
-	{"RV-03", each(testCase{moves: true}, map[string]time.Duration{"in the window": 0, "after it": 2 * time.Minute}, func(t *testing.T, s *server, wait time.Duration) {
-		r0, r1, r2 := refreshedTwice(t, s, "web")
-		time.Sleep(wait)
-		s.revokes(t, "web", "token", r0.refresh()).done(t)
-		s.ended(t, "web", r1, r2)
-	})},
-	{"RV-04", append(each(testCase{}, damages, func(t *testing.T, s *server, damage func(string) []string) {
-		pair := s.pair(t, "web")
-		s.unchanged(t, func() {
-			for _, token := range append(damage(pair.access()), damage(pair.refresh())...) {
-				s.revokes(t, "web", "token", token).done(t)
-			}
-			s.revoke(t, "token=%ff%00", as("web")).done(t)
-		})
-		s.lives(t, "web", pair)
-	}),
-		testCase{name: "expired", moves: true, run: func(t *testing.T, s *server) {
-			pair := s.pair(t, "web")
-			time.Sleep(31 * 24 * time.Hour)
-			s.unchanged(t, func() {
-				s.revokes(t, "web", "token", pair.access()).done(t)
-				s.revokes(t, "web", "token", pair.refresh()).done(t)
-			})
+	{"RV-03", []testCase{
+		{name: "while it would be repeated", run: func(t *testing.T, s *server) {
+			r0 := s.pair(t, "web")
+			r1 := s.refreshes(t, "web", r0.refresh())
+			s.revokes(t, "web", "token", r0.refresh()).done(t)
+			s.ended(t, "web", r0, r1)
 		}},
-		testCase{name: "revoked", foreign: true, run: func(t *testing.T, s *server) {
+		{name: "later", moves: true, run: func(t *testing.T, s *server) {
+			r0 := s.pair(t, "web")
+			r1 := s.refreshes(t, "web", r0.refresh())
+			time.Sleep(time.Minute)
+			s.revokes(t, "web", "token", r0.refresh()).done(t)
+			s.ended(t, "web", r0, r1)
+		}},
+		{name: "two rotations ago", run: func(t *testing.T, s *server) {
+			r0, r1, r2 := refreshedTwice(t, s, "web")
+			s.revokes(t, "web", "token", r0.refresh()).done(t)
+			s.ended(t, "web", r0, r1, r2)
+		}},
+	}},
+	{"RV-04", slices.Concat(each(testCase{foreign: true}, damages, spared(func(t *testing.T, s *server, token string, damage func(string) []string) {
+		for _, damaged := range damage(token) {
+			s.revokes(t, "web", "token", damaged).done(t)
+		}
+	})), each(testCase{foreign: true}, map[string]string{
+		"not UTF-8": "\xff", "NUL": "\x00", "not ASCII": "é", "10 KiB": strings.Repeat("x", 10<<10),
+	}, spared(func(t *testing.T, s *server, token, odd string) {
+		s.revokes(t, "web", "token", odd).done(t)
+		s.revokes(t, "web", "token", token+odd).done(t)
+	})), []testCase{
+		{name: "expired access token", moves: true, run: func(t *testing.T, s *server) {
+			pair := s.pair(t, "web")
+			time.Sleep(time.Hour)
+			s.unchanged(t, func() { s.revokes(t, "web", "token", pair.access()).done(t) })
+			s.refreshes(t, "web", pair.refresh())
+		}},
+		{name: "expired refresh token", moves: true, options: []grants.Option{grants.RefreshIdle(time.Minute)}, run: func(t *testing.T, s *server) {
+			pair := s.pair(t, "web")
+			time.Sleep(time.Minute)
+			s.unchanged(t, func() { s.revokes(t, "web", "token", pair.refresh()).done(t) })
+			s.works(t, pair.access())
+		}},
+		{name: "revoked access token", foreign: true, run: func(t *testing.T, s *server) {
+			pair := s.pair(t, "web")
+			s.revokes(t, "web", "token", pair.access()).done(t)
+			s.unchanged(t, func() { s.revokes(t, "web", "token", pair.access()).done(t) })
+			s.refreshes(t, "web", pair.refresh())
+		}},
+		{name: "revoked refresh token", foreign: true, run: func(t *testing.T, s *server) {
 			pair := s.pair(t, "web")
 			s.revokes(t, "web", "token", pair.refresh()).done(t)
 			s.unchanged(t, func() {
 				s.revokes(t, "web", "token", pair.refresh()).done(t)
 				s.revokes(t, "web", "token", pair.access()).done(t)
 			})
-		}})},
+		}},
+	})},
 	{"RV-05", each(testCase{foreign: true}, map[string]string{
-		"absent": "foo=1", "empty": "token=", "twice": "token=a&token=b", "hint twice": "token=a&token_type_hint=x&token_type_hint=x",
-	}, func(t *testing.T, s *server, body string) {
-		s.unchanged(t, func() { s.revoke(t, body, as("web")).e400(t, "invalid_request") })
-	})},
-	{"RV-06", each(testCase{foreign: true}, same(tokenKinds...), func(t *testing.T, s *server, kind string) {
+		"absent": "foo=TOKEN", "empty": "token=&foo=TOKEN", "twice": "token=TOKEN&token=TOKEN", "two": "token=TOKEN&token=x",
+		"hint twice": "token=TOKEN&token_type_hint=access_token&token_type_hint=refresh_token",
+	}, spared(func(t *testing.T, s *server, token, body string) {
+		s.revoke(t, strings.ReplaceAll(body, "TOKEN", token), as("web")).e400(t, "invalid_request")
+	}))},
+	{"RV-06", append(each(testCase{foreign: true}, same("two", "spa"), spared(func(t *testing.T, s *server, token, stranger string) {
+		s.revokes(t, stranger, "token", token).e400(t, "unauthorized_client")
+	})), renamed("dead", each(testCase{foreign: true}, product([]string{"two", "spa"}, tokenKinds), func(t *testing.T, s *server, c [2]string) {
 		pair := s.pair(t, "web")
-		s.unchanged(t, func() {
-			s.revokes(t, "two", "token", pair.member(kind)).e400(t, "unauthorized_client")
-			s.revokes(t, "spa", "token", pair.member(kind)).e400(t, "unauthorized_client")
-		})
-		s.lives(t, "web", pair)
-		dead := s.pair(t, "web")
-		s.revokes(t, "web", "token", dead.refresh()).done(t)
-		s.revokes(t, "two", "token", dead.member(kind)).done(t)
-	})},
-	{"RV-07", each(testCase{foreign: true}, same(tokenKinds...), func(t *testing.T, s *server, kind string) {
-		pair := s.pair(t, "web")
-		s.unchanged(t, func() {
-			s.revoke(t, form("token", pair.member(kind)), basic("web", "wrong-secret")).e401(t)
-			s.revoke(t, form("token", pair.member(kind), "client_id", "web")).e401(t)
-			s.revoke(t, form("token", pair.member(kind))).e401(t)
-		})
-		s.lives(t, "web", pair)
-	})},
+		s.revokes(t, "web", "token", pair.member(c[1])).done(t)
+		s.unchanged(t, func() { s.revokes(t, c[0], "token", pair.member(c[1])).done(t) })
+		s.revoked(t, "web", c[1], pair)
+	}))...)},
+	{"RV-07", each(testCase{foreign: true}, map[string]proof{
+		"wrong secret": {headers: [][2]string{basic("web", "wrong-secret")}}, "client_id alone": {params: []string{"client_id", "web"}}, "no client": {},
+	}, spared(func(t *testing.T, s *server, token string, p proof) {
+		s.prove(t, "/revoke", p, "token", token).e401(t)
+	}))},
 	{"RV-08", each(testCase{foreign: true}, product(tokenKinds, []string{"access_token", "refresh_token", "id_token", "x", ""}), func(t *testing.T, s *server, c [2]string) {
 		pair := s.pair(t, "web")
 		s.revokes(t, "web", "token", pair.member(c[0]), "token_type_hint", c[1]).done(t)
@@ -118,50 +160,60 @@ var revocationRows = []row{
 	})},
 	one("RV-09", testCase{foreign: true, run: func(t *testing.T, s *server) {
 		code := s.newCode(t, "web")
-		s.unchanged(t, func() { s.revokes(t, "web", "token", code).done(t) })
-		s.redeem(t, "web", code).ok(t)
-	}}),
-	one("RV-10", testCase{foreign: true, run: func(t *testing.T, s *server) {
-		pair := s.pair(t, "web")
 		s.unchanged(t, func() {
-			a := s.get(t, "/revoke?callback=f&"+form("token", pair.access()), as("web")).is(t, 405, "invalid_request")
-			if a.header.Get("Allow") != "POST" {
-				t.Errorf("got %s", a)
+			for _, posing := range append(posingAs('a', code), posingAs('r', code)...) {
+				s.revokes(t, "web", "token", posing).done(t)
 			}
 		})
-		s.revokes(t, "web", "token", pair.access(), "callback", "f").done(t)
-		s.dead(t, pair.access())
+		s.redeem(t, "web", code).ok(t)
 	}}),
-	{"RV-11", each(testCase{foreign: true}, map[string]func(t *testing.T, s *server, token string){
-		"type": func(t *testing.T, s *server, token string) {
-			s.send(t, "POST", "/revoke", strings.NewReader(form("token", token)), [2]string{"Content-Type", "text/plain"}, as("web")).e400(t, "invalid_request")
-		},
-		"json": func(t *testing.T, s *server, token string) {
-			s.send(t, "POST", "/revoke", strings.NewReader(`{"token":"`+token+`"}`), [2]string{"Content-Type", "application/json"}, as("web")).e400(t, "invalid_request")
-		},
-		"oversized": func(t *testing.T, s *server, token string) {
-			s.revoke(t, form("token", token)+"&x="+strings.Repeat("x", 64<<10), as("web")).is(t, 413, "invalid_request")
-		},
-		"chunked": func(t *testing.T, s *server, token string) {
-			body := io.MultiReader(strings.NewReader(form("token", token) + "&x=" + strings.Repeat("x", 64<<10)))
-			s.send(t, "POST", "/revoke", body, [2]string{"Content-Type", formType}, as("web")).is(t, 413, "invalid_request")
-		},
-		"query": func(t *testing.T, s *server, token string) {
-			s.post(t, "/revoke?token="+token, "", as("web")).e400(t, "invalid_request")
-			s.post(t, "/revoke?token="+token, form("token", token), as("web")).e400(t, "invalid_request")
-		},
-		"encoding": func(t *testing.T, s *server, token string) {
-			s.revoke(t, form("token", token)+"&a=%zz", as("web")).e400(t, "invalid_request")
-		},
-	}, func(t *testing.T, s *server, attempt func(*testing.T, *server, string)) {
-		pair := s.pair(t, "web")
-		s.unchanged(t, func() { attempt(t, s, pair.refresh()) })
-		s.lives(t, "web", pair)
-	})},
-	{"RV-12", each(testCase{}, breaks, func(t *testing.T, s *server, breakIt func(*faulty)) {
+	{"RV-10", []testCase{
+		{name: "GET", foreign: true, run: func(t *testing.T, s *server) {
+			spared(func(t *testing.T, s *server, token, callback string) {
+				a := s.get(t, "/revoke?"+form("token", token, "callback", callback), as("web")).is(t, 405, "invalid_request")
+				if a.header.Get("Allow") != "POST" || strings.Contains(a.body, callback) {
+					t.Errorf("got %s", a)
+				}
+			})(t, s, "package.cb")
+		}},
+		{name: "POST", foreign: true, run: func(t *testing.T, s *server) {
+			pair := s.pair(t, "web")
+			s.revokes(t, "web", "token", pair.access(), "callback", "package.cb").done(t)
+			s.revoked(t, "web", "access_token", pair)
+		}},
+	}},
+	{"RV-11", each(testCase{foreign: true}, map[string]badBody{
+		"no type":        {nil, "", "token=TOKEN", false, 400},
+		"json":           {[]string{"application/json"}, "", `{"token":"TOKEN"}`, false, 400},
+		"plain":          {[]string{"text/plain"}, "", "token=TOKEN", false, 400},
+		"multipart":      {[]string{"multipart/form-data; boundary=x"}, "", "--x\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\nTOKEN\r\n--x--\r\n", false, 400},
+		"two types":      {[]string{formType, formType}, "", "token=TOKEN", false, 400},
+		"oversized":      {[]string{formType}, "", "token=TOKEN&foo=" + strings.Repeat("x", 64<<10), false, 413},
+		"chunked":        {[]string{formType}, "", "token=TOKEN&foo=" + strings.Repeat("x", 64<<10), true, 413},
+		"query":          {[]string{formType}, "?token=TOKEN", "", false, 400},
+		"query and body": {[]string{formType}, "?token=", "token=TOKEN", false, 400},
+		"hint in query":  {[]string{formType}, "?token_type_hint=access_token", "token=TOKEN", false, 400},
+		"zz":             {[]string{formType}, "", "token=TOKEN&a=%zz", false, 400},
+		"half":           {[]string{formType}, "", "token=TOKEN&a=%4", false, 400},
+		"semicolon":      {[]string{formType}, "", "token=TOKEN;a=1", false, 400},
+	}, spared(func(t *testing.T, s *server, token string, c badBody) {
+		headers := [][2]string{as("web")}
+		for _, v := range c.types {
+			headers = append(headers, [2]string{"Content-Type", v})
+		}
+		var body io.Reader = strings.NewReader(strings.ReplaceAll(c.body, "TOKEN", token))
+		if c.chunked {
+			body = io.MultiReader(body)
+		}
+		a := s.send(t, "POST", "/revoke"+strings.ReplaceAll(c.path, "TOKEN", token), body, headers...).is(t, c.status, "invalid_request")
+		if c.status == 413 && !a.closes {
+			t.Errorf("the connection stays open: %s", a)
+		}
+	}))},
+	{"RV-12", each(testCase{}, breaks, func(t *testing.T, s *server, fault func(*faulty)) {
 		for _, kind := range tokenKinds {
 			pair := s.pair(t, "web")
-			breakIt(s.store)
+			fault(s.store)
 			s.unchanged(t, func() { s.revokes(t, "web", "token", pair.member(kind)).e503(t) })
 			s.store.set(nil, nil, nil)
 			s.works(t, pair.access())
@@ -172,28 +224,28 @@ var revocationRows = []row{
 	one("RV-14", testCase{run: func(t *testing.T, s *server) {
 		for range 64 {
 			r0 := s.pair(t, "web")
-			var revoked, refreshed *answer
-			var both sync.WaitGroup
-			both.Go(func() { revoked = s.revokes(t, "web", "token", r0.refresh()) })
-			both.Go(func() { refreshed = s.tryRefresh(t, "web", r0.refresh()) })
-			both.Wait()
-			revoked.done(t)
-			s.dead(t, r0.access())
-			if refreshed.status == 200 {
-				s.ended(t, "web", r0, refreshed)
+			both := atOnce(t, 2, func(i int) *answer {
+				if i == 0 {
+					return s.revokes(t, "web", "token", r0.refresh())
+				}
+				return s.tryRefresh(t, "web", r0.refresh())
+			})
+			both[0].done(t)
+			if refreshed := both[1]; refreshed.status == 200 {
+				s.ended(t, "web", r0, refreshed.ok(t))
 			} else {
 				refreshed.e400(t, "invalid_grant")
+				s.ended(t, "web", r0)
 			}
 		}
 	}}),
 	{"RV-15", each(testCase{}, same(tokenKinds...), func(t *testing.T, s *server, kind string) {
-		pair, err := s.ours.Issue(t.Context(), grants.Issue{Client: "web", User: "alice"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		token := map[string]string{"access_token": pair.GetAccess(), "refresh_token": pair.GetRefresh()}[kind]
-		s.mux.Handle("/cannot", handler.Revoke(unrevokable{s.ours}))
-		s.post(t, "/cannot", form("token", token), as("web")).e400(t, "unsupported_token_type")
-		s.works(t, pair.GetAccess())
+		pair := s.pair(t, "web")
+		s.manager = unrevokable{s.ours}
+		s.mount()
+		s.unchanged(t, func() { s.revokes(t, "web", "token", pair.member(kind)).e400(t, "unsupported_token_type") })
+		s.manager = s.ours
+		s.mount()
+		s.lives(t, "web", pair)
 	})},
 }
