@@ -52,7 +52,7 @@ func TestSecret(t *testing.T) {
 
 // Only the first right try of a chosen secret pays; others wait for their turn, as long as they may.
 func TestSlowSecretIsRemembered(t *testing.T) {
-	chosen := Hash("remember me")
+	chosen := cheap("remember me")
 	if ok, err := chosen.Matches(t.Context(), "remember me"); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
@@ -74,7 +74,7 @@ func TestSlowSecretIsRemembered(t *testing.T) {
 }
 
 func TestDecoy(t *testing.T) {
-	for _, s := range []Secret{Hash("x"), HashGenerated("x")} {
+	for _, s := range []Secret{cheap("x"), HashGenerated("x")} {
 		d := s.Decoy()
 		if d.Slow() != s.Slow() || !d.wellFormed() || d == s {
 			t.Errorf("the decoy of %q is %q", string(s), string(d))

@@ -1650,10 +1650,11 @@ var brokenClients = []brokenStore{
 	{"GetByID/bytes", "by pattern", finding(func(id, asked string) bool { return id == asked || asked == "w%" && id[0] == 'w' })},
 	{"GetByID/bytes", "all that differ only by case are one", func(a *altered) {
 		a.putClient = func(ctx context.Context, c *storage.Client) error {
+			err := a.memory.PutClient(ctx, c)
 			a.exclusively(func() {
-				maps.DeleteFunc(a.registry, func(id string, _ *storage.Client) bool { return strings.EqualFold(id, c.ID) })
+				maps.DeleteFunc(a.registry, func(id string, _ *storage.Client) bool { return id != c.ID && strings.EqualFold(id, c.ID) })
 			})
-			return a.memory.PutClient(ctx, c)
+			return err
 		}
 	}},
 	{"PutClient/round_trip", "the old secret is lost", putting(func(put, old *storage.Client) { put.OldSecret = "" })},

@@ -19,11 +19,12 @@ func settle() { time.Sleep(10 * time.Millisecond) }
 // pace leaves the processor to others, and the clock of a synctest bubble.
 func pace() { time.Sleep(time.Microsecond) }
 
-// during reads again and again in four goroutines until write has returned.
+// during reads again and again in four goroutines, from before write is called until it has returned.
 func during(write, read func() error) error {
 	var written atomic.Bool
 	writing := async(func() error {
 		defer written.Store(true)
+		pace()
 		return write()
 	})
 	reading := atOnce(4, func(int) error {
