@@ -4,7 +4,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +14,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,12 +25,18 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		fmt.Fprintln(os.Stderr, "these tests need curl:", err)
+		os.Exit(1)
+	}
+	os.Unsetenv("CLIENT_SECRET")
 	dir, err := os.MkdirTemp("", "quickstart")
 	if err != nil {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "quickstart")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", binary, "-race="+setting("-race"), ".")
+	if out, err := build.CombinedOutput(); err != nil {
 		panic(string(out))
 	}
 	status := m.Run()
@@ -34,10 +44,20 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
+// setting tells whether this test was built with a flag: "true" or "false".
+func setting(flag string) string {
+	info, _ := debug.ReadBuildInfo()
+	if info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: flag, Value: "true"}) {
+		return "true"
+	}
+	return "false"
+}
+
 // program is a quickstart that runs.
 type program struct {
 	*exec.Cmd
 	block string // what it printed
+	out   io.Reader
 	log   *bytes.Buffer
 }
 
@@ -49,13 +69,13 @@ func start(t *testing.T, db string, flags ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Stderr = p.log
+	p.out, p.Stderr = out, p.log
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Process.Kill() })
 	buffer := make([]byte, 1<<16)
-	for !strings.HasSuffix(p.block, "\nEND\n") {
+	for !strings.Contains(p.block, "\nEND\n") {
 		n, err := out.Read(buffer)
 		p.block += string(buffer[:n])
 		if err != nil {
@@ -65,38 +85,80 @@ func start(t *testing.T, db string, flags ...string) *program {
 	return p
 }
 
+// value is what the block assigns to a variable.
+func (p *program) value(name string) string {
+	return regexp.MustCompile(`(?m)^` + name + `=(.*)$`).FindStringSubmatch(p.block)[1]
+}
+
+// with is the block with another value for a variable.
+func (p *program) with(name, value string) string {
+	return strings.Replace(p.block, "\n"+name+"="+p.value(name)+"\n", "\n"+name+"="+value+"\n", 1)
+}
+
 // stop ends the program as Ctrl-C does.
 func (p *program) stop(t *testing.T) {
 	t.Helper()
 	p.Process.Signal(os.Interrupt)
+	p.wait(t)
+}
+
+// wait waits for an end with status 0, up to which nothing but the block was printed.
+func (p *program) wait(t *testing.T) {
+	t.Helper()
+	if rest, _ := io.ReadAll(p.out); len(rest) > 0 {
+		t.Errorf("after the block came %q", rest)
+	}
 	if err := p.Wait(); err != nil {
 		t.Errorf("%v: %s", err, p.log)
 	}
 }
 
-// sh runs shell and returns what it printed and its status.
-func sh(t *testing.T, script string, env ...string) (string, int) {
+// saved runs a block from a file, as a reader who saved it does. It returns what was shown and the status.
+func saved(t *testing.T, block string, env ...string) (string, int) {
 	t.Helper()
-	cmd := exec.Command("sh")
-	cmd.Stdin = strings.NewReader(script)
-	cmd.Env = append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
-	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
-		t.Fatal(err)
-	} else if ok {
-		return string(out), exit.ExitCode()
-	}
-	return string(out), 0
+	return runIn(t, "sh", block, env...)
 }
 
-// saved runs a block from a file, as a reader who saved it does.
-func saved(t *testing.T, block string, env ...string) (string, int) {
+func runIn(t *testing.T, shell, block string, env ...string) (string, int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "try.sh")
 	if err := os.WriteFile(path, []byte(block), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return sh(t, "sh "+path, env...)
+	words := append(strings.Fields(shell), path)
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// pasted feeds a block to an interactive shell, then asks it whether it is still there. It returns what
+// was shown.
+func pasted(t *testing.T, shell, block string) string {
+	t.Helper()
+	words := append(strings.Fields(shell), "-i")
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // not the terminal of go test
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	cmd.Stdin = strings.NewReader(block + "echo still here with $?\n")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v", err)
+	}
+	return string(out)
+}
+
+// shells are those of a few kinds that this machine has.
+func shells() (found []string) {
+	for _, shell := range []string{"sh", "dash", "bash", "zsh", "mksh", "busybox sh"} {
+		if _, err := exec.LookPath(strings.Fields(shell)[0]); err == nil {
+			found = append(found, shell)
+		}
+	}
+	return found
 }
 
 func TestWalkthrough(t *testing.T) {
@@ -112,44 +174,133 @@ func TestWalkthrough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets := regexp.MustCompile(`ost[a-z]_[A-Za-z0-9_-]{70}|(?m)^CLIENT_SECRET=(.*)$`).FindAllString(p.block+out, -1)
-	if len(secrets) < 6 {
-		t.Fatalf("the walkthrough shows %d secrets alone", len(secrets))
+	tokens := regexp.MustCompile(`ost[a-z]_[\w-]{70}`).FindAllString(p.block+out, -1)
+	slices.Sort(tokens)
+	if tokens = slices.Compact(tokens); len(tokens) != 6 { // two pairs, and two of the client's own
+		t.Errorf("the walkthrough shows %d tokens", len(tokens))
+	}
+	secrets := append(tokens, p.value("CLIENT_SECRET"))
+	for _, token := range tokens {
+		decoded, err := base64.RawURLEncoding.DecodeString(token[len("osta_"):])
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets = append(secrets, string(decoded[16:32]), string(decoded[32:48])) // between the grant's ID and the checksum
 	}
 	for _, s := range secrets {
-		if s = strings.TrimPrefix(s, "CLIENT_SECRET="); bytes.Contains(file, []byte(s)) || strings.Contains(p.log.String(), s) {
-			t.Errorf("%s is in the file or the log", s)
+		if bytes.Contains(file, []byte(s)) || strings.Contains(p.log.String(), s) {
+			t.Errorf("%q is in the file or the log", s)
 		}
 	}
 }
 
-// The block can fail: with an expectation that is wrong, and without a server.
-func TestWalkthroughFails(t *testing.T) {
-	p := start(t, filepath.Join(t.TempDir(), "quickstart.db"))
-	if out, status := saved(t, strings.Replace(p.block, "expect 401 'Bearer", "expect 402 'Bearer", 1)); status == 0 || !strings.Contains(out, "NOT AS EXPECTED") {
-		t.Errorf("status %d\n%s", status, out)
-	}
-	p.stop(t)
-	if out, status := saved(t, p.block); status == 0 {
-		t.Errorf("without a server\n%s", out)
-	}
-}
-
-// Pasted into a terminal, the block never closes it, also when a check fails.
-func TestPastedBlockLeavesTheShellOpen(t *testing.T) {
+// The block is the three lines that a reader looks for, and shell that survives being pasted: a terminal
+// completes at a tab, and an interactive shell looks up history at an exclamation mark.
+func TestBlock(t *testing.T) {
 	p := start(t, filepath.Join(t.TempDir(), "quickstart.db"))
 	defer p.stop(t)
-	for _, block := range []string{p.block, strings.Replace(p.block, "CLIENT_SECRET=", "CLIENT_SECRET=x", 1), regexp.MustCompile(`(?m)^CLIENT_SECRET=.*$`).ReplaceAllString(p.block, "CLIENT_SECRET=")} {
-		if out, status := sh(t, block+"echo still here\n"); status != 0 || !strings.HasSuffix(out, "still here\n") {
-			t.Errorf("status %d\n%s", status, out)
-		}
+	if !regexp.MustCompile(`^BASE=http://127\.0\.0\.1:\d+\nCLIENT_ID=demo\nCLIENT_SECRET=[\w-]{43}\n`).MatchString(p.block) {
+		t.Errorf("the block begins with %.150q", p.block)
+	}
+	if !strings.HasSuffix(p.block, "\nEND\n") {
+		t.Errorf("the block ends with %q", p.block[len(p.block)-100:])
+	}
+	if at := strings.IndexAny(p.block, "\t!"); at >= 0 {
+		t.Errorf("the block has %q", p.block[at])
+	}
+}
+
+// Every shell takes the block, also as the one that does what is in it.
+func TestShells(t *testing.T) {
+	for _, shell := range shells() {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, filepath.Join(t.TempDir(), "quickstart.db"))
+			defer p.stop(t)
+			block := strings.Replace(p.block, "\nsh <<'END'\n", "\n"+shell+" <<'END'\n", 1)
+			if out, status := runIn(t, shell, block); status != 0 || !strings.HasSuffix(out, "All as expected.\n") {
+				t.Errorf("status %d\n%s", status, out)
+			}
+		})
+	}
+}
+
+// The block fails where anything isn't as it says: at its beginning, in the middle and at its end, in
+// the status and in the text.
+func TestWalkthroughFails(t *testing.T) {
+	for _, wrong := range [][2]string{
+		{`expect 200 '"expires_in":900'`, `expect 201 '"expires_in":900'`},
+		{`expect 200 '"expires_in":900'`, `expect 200 '"expires_in":901'`},
+		{"expect 401 'Bearer", "expect 402 'Bearer"},
+		{"expect 403 insufficient_scope", "expect 403 invalid_token"},
+		{"expect 400 invalid_grant", "expect 200 invalid_grant"},
+		{"ALICE_REFRESH_2=$(", "ALICE_REFRESH_2=x$("},
+	} {
+		t.Run(wrong[1], func(t *testing.T) {
+			t.Parallel()
+			p := start(t, filepath.Join(t.TempDir(), "quickstart.db"))
+			defer p.stop(t)
+			block := strings.Replace(p.block, wrong[0], wrong[1], 1)
+			out, status := saved(t, block)
+			if block == p.block || status == 0 || !strings.Contains(out, "NOT AS EXPECTED") || strings.Contains(out, "All as expected") {
+				t.Errorf("status %d\n%s", status, out)
+			}
+		})
+	}
+}
+
+// Pasted into a terminal the block never closes it, whether all goes well or not.
+func TestPastedBlockLeavesTheShellOpen(t *testing.T) {
+	for _, shell := range shells() {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, filepath.Join(t.TempDir(), "quickstart.db"))
+			for _, try := range []struct{ block, shows, status string }{
+				{p.with("CLIENT_SECRET", "${CLIENT_SECRET-}"), "Set CLIENT_SECRET", "1"},
+				{p.with("CLIENT_SECRET", "wrong"), "NOT AS EXPECTED", "1"},
+				{p.block, "All as expected.", "0"},
+			} {
+				if out := pasted(t, shell, try.block); !strings.Contains(out, try.shows) || !strings.Contains(out, "still here with "+try.status+"\n") {
+					t.Errorf("want %q and status %s:\n%s", try.shows, try.status, out)
+				}
+			}
+			p.stop(t)
+			if out := pasted(t, shell, p.block); !strings.Contains(out, "still here with 1\n") {
+				t.Errorf("without a server:\n%s", out)
+			}
+		})
+	}
+}
+
+// The block knows where to find the server, also where it listens on every address.
+func TestAddresses(t *testing.T) {
+	for addr, base := range map[string]string{
+		":0":          "http://localhost:",
+		"0.0.0.0:0":   "http://localhost:",
+		"localhost:0": "http://",
+		"[::1]:0":     "http://[::1]:",
+	} {
+		t.Run(addr, func(t *testing.T) {
+			if l, err := net.Listen("tcp", addr); err != nil {
+				t.Skip(err)
+			} else {
+				l.Close()
+			}
+			p := start(t, filepath.Join(t.TempDir(), "quickstart.db"), "-addr", addr)
+			defer p.stop(t)
+			url := p.value("BASE")
+			out, err := exec.Command("curl", "--noproxy", "*", "-sS", "-i", url+"/orders").CombinedOutput()
+			if !strings.HasPrefix(url, base) || !strings.HasPrefix(string(out), "HTTP/1.1 401 ") {
+				t.Errorf("BASE=%s: %v\n%s", url, err, out)
+			}
+		})
 	}
 }
 
 func TestLaterStarts(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "quickstart.db")
 	first := start(t, db)
-	secret := regexp.MustCompile(`(?m)^CLIENT_SECRET=(.*)$`).FindStringSubmatch(first.block)[1]
+	secret := first.value("CLIENT_SECRET")
 	first.stop(t)
 
 	second := start(t, db)
@@ -165,8 +316,7 @@ func TestLaterStarts(t *testing.T) {
 	second.stop(t)
 
 	third := start(t, db, "-new-secret")
-	old := regexp.MustCompile(`(?m)^CLIENT_SECRET=.*$`).ReplaceAllString(third.block, "CLIENT_SECRET="+secret)
-	if out, status := saved(t, old); status == 0 || !strings.Contains(out, "invalid_client") {
+	if out, status := saved(t, third.with("CLIENT_SECRET", secret)); status == 0 || !strings.Contains(out, "invalid_client") {
 		t.Errorf("with the replaced secret: status %d\n%s", status, out)
 	}
 	if out, status := saved(t, third.block); status != 0 {
@@ -175,39 +325,53 @@ func TestLaterStarts(t *testing.T) {
 	third.stop(t)
 }
 
-// What can't start says why on one line and ends with status 1.
+// What can't start says why on one line, ends with status 1 and leaves every file as it was.
 func TestCannotStart(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	held := filepath.Join(t.TempDir(), "held.db")
+	dir := t.TempDir()
+	held, text, absent := filepath.Join(dir, "held.db"), filepath.Join(dir, "text.db"), filepath.Join(dir, "absent.db")
 	p := start(t, held)
 	defer p.stop(t)
-	text := filepath.Join(t.TempDir(), "text.db")
-	os.WriteFile(text, []byte("recipes"), 0o600)
-	for name, flags := range map[string][]string{
-		"port":      {"-addr", taken.Addr().String(), "-db", filepath.Join(t.TempDir(), "x.db")},
-		"file":      {"-addr", "127.0.0.1:0", "-db", held},
-		"directory": {"-addr", "127.0.0.1:0", "-db", t.TempDir()},
-		"text":      {"-addr", "127.0.0.1:0", "-db", text},
+	if err := os.WriteFile(text, []byte("recipes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, try := range []struct{ name, addr, db, says string }{
+		{"port", taken.Addr().String(), absent, "address already in use (-addr "},
+		{"address", "nonsense", absent, "(-addr "},
+		{"file", "127.0.0.1:0", held, "held.db: is held by another process (-db "},
+		{"directory", "127.0.0.1:0", dir, "is a directory (-db "},
+		{"text", "127.0.0.1:0", text, "text.db: is no bbolt file"},
 	} {
-		var out, log bytes.Buffer
-		cmd := exec.Command(binary, flags...)
-		cmd.Stdout, cmd.Stderr = &out, &log
-		exit, ok := errors.AsType[*exec.ExitError](cmd.Run())
-		if !ok || exit.ExitCode() != 1 || out.Len() != 0 || strings.Count(log.String(), "\n") != 1 || !strings.HasPrefix(log.String(), "quickstart: ") {
-			t.Errorf("%s: %v, %q, %q", name, exit, &out, &log)
-		}
+		t.Run(try.name, func(t *testing.T) {
+			var out, log bytes.Buffer
+			cmd := exec.Command(binary, "-addr", try.addr, "-db", try.db)
+			cmd.Stdout, cmd.Stderr = &out, &log
+			exit, ok := errors.AsType[*exec.ExitError](cmd.Run())
+			if !ok || exit.ExitCode() != 1 || out.Len() != 0 {
+				t.Errorf("%v, printed %q", exit, &out)
+			}
+			if line := log.String(); strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "quickstart: ") || !strings.Contains(line, try.says) {
+				t.Errorf("says %q", line)
+			}
+		})
+	}
+	if content, err := os.ReadFile(text); string(content) != "recipes" {
+		t.Errorf("text.db is now %q, %v", content, err)
+	}
+	if _, err := os.Stat(absent); err == nil {
+		t.Error("absent.db was made, and with it a secret that nobody has seen")
 	}
 }
 
 // A request that is under way when SIGTERM comes is answered.
 func TestFinishesRequests(t *testing.T) {
 	p := start(t, filepath.Join(t.TempDir(), "quickstart.db"))
-	base := regexp.MustCompile(`(?m)^BASE=http://(.*)$`).FindStringSubmatch(p.block)[1]
-	secret := regexp.MustCompile(`(?m)^CLIENT_SECRET=(.*)$`).FindStringSubmatch(p.block)[1]
+	base, secret := strings.TrimPrefix(p.value("BASE"), "http://"), p.value("CLIENT_SECRET")
 	body, write := io.Pipe()
 	r, err := http.NewRequest("POST", "http://"+base+"/oauth/token", body)
 	if err != nil {
@@ -244,7 +408,5 @@ func TestFinishesRequests(t *testing.T) {
 	if status := <-answered; status != http.StatusOK {
 		t.Errorf("answered %d", status)
 	}
-	if err := p.Wait(); err != nil {
-		t.Errorf("%v: %s", err, p.log)
-	}
+	p.wait(t)
 }
