@@ -1,20 +1,13 @@
 package middleware
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/ostiary-go/ostiary/internal/readme"
 )
 
-// The README's table of defaults is that of the constants.
 func TestREADMEDefaults(t *testing.T) {
-	told := readme.Defaults(t)
-	for option, value := range map[string]any{
+	readme.CheckDefaults(t, "middleware", map[string]any{
 		"TokenLimit": defaultTokenLimit,
-	} {
-		if got := told["middleware."+option]; got != fmt.Sprint(value) {
-			t.Errorf("%s: the README says %q, the code %v", option, got, value)
-		}
-	}
+	})
 }

@@ -2,22 +2,33 @@
 package readme
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// Defaults returns the table of defaults: option to value. The test runs in a folder below the root.
-func Defaults(t *testing.T) map[string]string {
+// CheckDefaults holds the README's table of defaults against the constants of a package: option to value.
+func CheckDefaults(t *testing.T, pkg string, constants map[string]any) {
 	t.Helper()
-	defaults := make(map[string]string)
-	for line := range strings.Lines(read(t)) {
-		if cells := strings.Split(line, "|"); len(cells) == 5 && strings.HasPrefix(cells[2], " `") {
-			defaults[strings.Trim(cells[2], " `")] = strings.TrimSpace(cells[3])
+	told := make(map[string]string)
+	_, section, _ := strings.Cut(read(t), "\n## Defaults\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for line := range strings.Lines(section) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 && strings.HasPrefix(cells[2], " `"+pkg+".") {
+			told[strings.TrimPrefix(strings.Trim(cells[2], " `"), pkg+".")] = strings.TrimSpace(cells[3])
 		}
 	}
-	return defaults
+	for option, value := range constants {
+		if told[option] != fmt.Sprint(value) {
+			t.Errorf("%s.%s: the README says %q, the code %v", pkg, option, told[option], value)
+		}
+		delete(told, option)
+	}
+	for option := range told {
+		t.Errorf("%s.%s: the README has it, and nothing holds it against the code", pkg, option)
+	}
 }
 
 // Go returns the blocks of Go.
