@@ -256,6 +256,9 @@ func (p *probe) hasGeneration(id string, want uint64) error {
 func putClientAtTheSameTime(p *probe) error {
 	var first atomic.Uint64
 	return atOnce(20, func(i int) error {
+		for range i { // so that between two that write there is one who reads
+			pace()
+		}
 		if err := p.register(fullClient("web", i)); err != nil {
 			return err
 		}

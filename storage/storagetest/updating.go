@@ -91,7 +91,7 @@ func updateNeighbours(p *probe) error {
 
 func updateOneStep(p *probe) error {
 	const steps = 10
-	g := plainGrant("user 0", "client 0")
+	g := plainGrant("user before", "client before")
 	if err := p.insert(g); err != nil {
 		return err
 	}
