@@ -65,3 +65,26 @@ func ExampleParseID() {
 	// 01a20c98-953c-75c8-9dd5-6c42342e08e1 <nil>
 	// storage: not a grant ID
 }
+
+func ExampleNewID() {
+	first, second := storage.NewID(), storage.NewID()
+	fmt.Println(first.String() < second.String()) // in the order in which they were drawn
+	// Output: true
+}
+
+func ExampleFilter() {
+	fmt.Println(storage.Filter{}.Empty()) // chooses every grant there is: Manager.End refuses it
+
+	phone := storage.Filter{User: "alice", Client: "app"} // fields narrow each other
+	fmt.Println(phone.Matches(&storage.Grant{ID: storage.NewID(), User: "alice", Client: "app"}))
+	fmt.Println(phone.Matches(&storage.Grant{ID: storage.NewID(), User: "alice", Client: "other"}))
+	// Output:
+	// true
+	// true
+	// false
+}
+
+func ExampleLoopback() {
+	fmt.Println(storage.Loopback("127.0.0.1"), storage.Loopback("::1"), storage.Loopback("127.0.0.1.example.com"))
+	// Output: true true false
+}

@@ -226,3 +226,23 @@ func ExampleOpen() {
 	fmt.Println("stored:", err == nil, "shown once:", len(plain), "characters")
 	// Output: stored: true shown once: 43 characters
 }
+
+func ExamplePruneEvery() {
+	dir, err := os.MkdirTemp("", "ostiary")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+
+	store, err := bolt.Open(filepath.Join(dir, "auth.db"), bolt.PruneEvery(0)) // only when the application says so
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer store.Close()
+	ctx := context.Background()
+	store.Insert(ctx, &storage.Grant{ID: storage.NewID(), Client: "app", Expires: time.Now().Add(-time.Hour)})
+	n, err := store.Prune(ctx, time.Now())
+	fmt.Println(n, err)
+	// Output: 1 <nil>
+}
