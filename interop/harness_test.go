@@ -1,15 +1,12 @@
 package interop_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -24,6 +21,7 @@ import (
 
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/handler"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/middleware"
 	"github.com/ostiary-go/ostiary/storage"
 	"github.com/ostiary-go/ostiary/storage/bolt"
@@ -172,46 +170,14 @@ func tell(w io.Writer, info oauth2.TokenInfo) {
 
 // listen serves on the loopback interface.
 func listen(t *testing.T, m oauth2.Manager, h http.Handler) *site {
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	client := s.Client()
-	client.CheckRedirect = stay
-	return &site{m, s.URL, client}
+	base, client := testbed.Serve(t, h, false)
+	return &site{m, base, client}
 }
-
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // listenOnPipes serves on pipes in memory, which let the time of a synctest bubble go on.
 func listenOnPipes(t *testing.T, m oauth2.Manager, h http.Handler) *site {
-	l := make(pipes)
-	s := &http.Server{Handler: h}
-	go s.Serve(l)
-	transport := &http.Transport{DialContext: l.dial}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		s.Close()
-	})
-	return &site{m, "http://ostiary.test", &http.Client{Transport: transport, CheckRedirect: stay}}
-}
-
-// pipes is a net.Listener.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	if c, ok := <-p; ok {
-		return c, nil
-	}
-	return nil, net.ErrClosed
-}
-
-func (p pipes) Close() error { close(p); return nil }
-
-func (p pipes) Addr() net.Addr { return &net.UnixAddr{} }
-
-func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
-	client, server := net.Pipe()
-	p <- server
-	return client, nil
+	base, client := testbed.Serve(t, h, true)
+	return &site{m, base, client}
 }
 
 // auth is how a client says who it is.

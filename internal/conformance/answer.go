@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ostiary-go/ostiary/internal/testbed"
 )
 
 // form encodes names and values, in order and as often as they stand there.
@@ -154,7 +156,7 @@ func (s *server) general(t *testing.T, method, path string, a *answer) {
 					fail("G-01", "member %s of an error", name)
 				}
 			}
-			for _, inside := range []string{"goroutine", ".go:", "runtime", "*grants", errStore.Error(), "secret place"} {
+			for _, inside := range []string{"goroutine", ".go:", "runtime", "*grants", testbed.ErrBroken.Error(), "secret place"} {
 				if strings.Contains(a.body, inside) {
 					fail("G-01", "shows the inside: %s", inside)
 				}

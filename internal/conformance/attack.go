@@ -12,6 +12,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/middleware"
 	"github.com/ostiary-go/ostiary/storage"
 )
@@ -203,7 +204,7 @@ var attackRows = []row{
 	{"ATK-21", append(renamed("fail", each(testCase{}, storeParts, func(t *testing.T, s *server, set storePart) {
 		for _, kind := range tokenKinds {
 			pair := s.pair(t, "web")
-			set(s.store, fail)
+			set(s.store, testbed.Fail)
 			s.unchanged(t, func() { s.revokes(t, "web", "token", pair.member(kind)).e503(t) })
 			set(s.store, nil)
 			s.works(t, pair.access())

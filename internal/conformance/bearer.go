@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-oauth2/oauth2/v4"
 
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/middleware"
 	"github.com/ostiary-go/ostiary/storage"
 )
@@ -313,8 +314,8 @@ var bearerRows = []row{
 		ask(t, s, s.token(t, goodToken, as("svc")).ok(t))
 	})},
 	{"BR-18", append(
-		each(testCase{}, readParts, unavailable(fail)),
-		renamed("time out", each(testCase{moves: true}, readParts, unavailable(hang)))...,
+		each(testCase{}, readParts, unavailable(testbed.Fail)),
+		renamed("time out", each(testCase{moves: true}, readParts, unavailable(testbed.Hang)))...,
 	)},
 	{"BR-19", each(testCase{foreign: true}, map[string]struct {
 		headers []string
@@ -441,7 +442,7 @@ func reading(next http.Handler) http.Handler {
 }
 
 // unavailable is a case in which a part of the store is broken for a while: 503, then the token is good.
-func unavailable(fault func(context.Context) error) func(*testing.T, *server, storePart) {
+func unavailable(fault testbed.Fault) func(*testing.T, *server, storePart) {
 	return func(t *testing.T, s *server, set storePart) {
 		path, pair := s.goodAt(t)
 		set(s.store, fault)

@@ -11,6 +11,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 	"github.com/go-oauth2/oauth2/v4/models"
 
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
@@ -249,7 +250,7 @@ var clientRows = []row{
 		}},
 	}},
 	{"C-21", each(testCase{}, map[string]func(s *server){
-		"store": func(s *server) { s.store.set(nil, nil, fail) },
+		"store": func(s *server) { s.store.Break(nil, nil, testbed.Fail) },
 		"application's": func(s *server) {
 			s.useTable(func(string) (oauth2.ClientInfo, error) { return nil, errors.New("no route to host") })
 		},
@@ -262,7 +263,7 @@ var clientRows = []row{
 			}
 		}
 		s.refuses(t, owned, proof{params: []string{"client_id", "nobody"}}, (*answer).e503)
-		s.store.set(nil, nil, nil)
+		s.store.Break(nil, nil, nil)
 		s.restart()
 		s.lives(t, "web", owned)
 	})},
@@ -330,8 +331,8 @@ func (s *server) refuses(t *testing.T, owned *answer, p proof, refused func(*ans
 	t.Helper()
 	s.unchanged(t, func() {
 		if p.unasked && s.store != nil {
-			s.store.set(nil, nil, fail)
-			defer s.store.set(nil, nil, nil)
+			s.store.Break(nil, nil, testbed.Fail)
+			defer s.store.Break(nil, nil, nil)
 		}
 		refused(s.prove(t, "/token", p, owned.next()...), t)
 		for _, kind := range tokenKinds {

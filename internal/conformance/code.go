@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
@@ -193,8 +194,8 @@ var codeRows = []row{
 		code, loose := s.newCode(t, "web"), looseCode(t, s)
 		s.unchanged(t, func() {
 			if s.store != nil { // the code is not looked at
-				s.store.set(fail, nil, nil)
-				defer s.store.set(nil, nil, nil)
+				s.store.Break(testbed.Fail, nil, nil)
+				defer s.store.Break(nil, nil, nil)
 			}
 			s.redeem(t, "web", code, "code_verifier", malformed).e400(t, "invalid_grant")
 			s.redeem(t, "loose", loose, "code_verifier", malformed).e400(t, "invalid_grant") // before AC-19
@@ -273,11 +274,11 @@ var codeRows = []row{
 		s.unchanged(t, guess)
 		s.lives(t, "web", pair)
 	}}),
-	{"AC-25", each(testCase{}, breaks, func(t *testing.T, s *server, fault func(*faulty)) {
+	{"AC-25", each(testCase{}, breaks, func(t *testing.T, s *server, fault func(*testbed.Faulty)) {
 		code := s.newCode(t, "web")
 		fault(s.store)
 		s.unchanged(t, func() { s.redeem(t, "web", code).e503(t) })
-		s.store.set(nil, nil, nil)
+		s.store.Break(nil, nil, nil)
 		s.lives(t, "web", s.redeem(t, "web", code).ok(t))
 	})},
 }

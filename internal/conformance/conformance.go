@@ -12,6 +12,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
@@ -30,18 +31,12 @@ type testCase struct {
 	run     func(t *testing.T, s *server)
 }
 
-// Store is what the suite needs: grants and clients.
-type Store interface {
-	storage.Store
-	storage.Clients
-}
-
 var sections = [][]row{
 	generalRows, tokenRows, clientRows, codeRows, refreshRows, clientCredentialsRows, revocationRows, bearerRows, attackRows,
 }
 
 // Run runs all rows on a store that open makes anew for each.
-func Run(t *testing.T, open func(t *testing.T) Store) {
+func Run(t *testing.T, open func(t *testing.T) testbed.Store) {
 	run(t, func(c testCase) bool { return true }, func(t *testing.T, c testCase) *server { return newServer(t, open(t), c.options) })
 }
 

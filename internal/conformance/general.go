@@ -11,6 +11,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 )
 
 // G. True of every answer. The harness looks at G-01 to G-04 and G-07 on all rows; these make sure that
@@ -75,10 +76,10 @@ var generalRows = []row{
 	{"G-04", append(each(testCase{foreign: true}, map[string]int{"401": 401, "405": 405, "413": 413}, statusRow), each(testCase{}, map[string]int{"503": 503}, statusRow)...)},
 	{"G-05", append(
 		each(testCase{}, repeatables, func(t *testing.T, s *server, start func(*testing.T, *server) repeatable) {
-			s.outage(t, start, fail)
+			s.outage(t, start, testbed.Fail)
 		}),
 		renamed("hangs", each(testCase{moves: true}, repeatables, func(t *testing.T, s *server, start func(*testing.T, *server) repeatable) {
-			s.outage(t, start, hang)
+			s.outage(t, start, testbed.Hang)
 		}))...,
 	)},
 	{"G-06", slices.Concat(
@@ -88,7 +89,7 @@ var generalRows = []row{
 				set(s.store, explode)
 				s.unchanged(t, func() { s.broken(t, r.send) })
 			}
-			s.store.set(nil, nil, nil)
+			s.store.Break(nil, nil, nil)
 			r.good(t, r.send(t))
 		}),
 		renamed("midway", each(testCase{}, changing(), func(t *testing.T, s *server, start func(*testing.T, *server) repeatable) {
@@ -172,8 +173,8 @@ var goodBodies = map[string]string{"/token": goodToken, "/revoke": "token=x"}
 func (s *server) ask(t *testing.T, path string, p probe, more ...[2]string) *answer {
 	t.Helper()
 	if s.store != nil {
-		s.store.set(nil, nil, p.fault)
-		defer s.store.set(nil, nil, nil)
+		s.store.Break(nil, nil, p.fault)
+		defer s.store.Break(nil, nil, nil)
 	}
 	if p.method == "" {
 		p.method = "POST"
@@ -206,7 +207,7 @@ func (s *server) everyKind(t *testing.T, path string, look func(*testing.T, *ans
 		"secret":       {headers: [][2]string{basic("svc", "wrong-secret")}, status: 401, code: "invalid_client"},
 	}
 	if s.store != nil {
-		probes["failure"] = probe{fault: fail, status: 503, code: "temporarily_unavailable"}
+		probes["failure"] = probe{fault: testbed.Fail, status: 503, code: "temporarily_unavailable"}
 		probes["panic"] = probe{fault: explode, status: 500, code: "server_error"}
 	}
 	switch path {
@@ -252,14 +253,14 @@ func statusRow(t *testing.T, s *server, status int) {
 		s.dead(t, "x")
 	case 503:
 		pair := s.pair(t, "web")
-		s.store.set(fail, nil, nil)
+		s.store.Break(testbed.Fail, nil, nil)
 		s.get(t, "/any", bearer(pair.access())).e503(t)
 	}
 }
 
 // refuseOddly is a grant type of the application's, whose refusals say what the request wants them to.
 func refuseOddly(_ context.Context, r *grants.Request) (grants.Issue, error) {
-	return grants.Issue{}, &grants.Error{Code: r.Params.Get("code_of_error"), Description: "\"\\\r\n\x00\x7fé wrong", Cause: errStore}
+	return grants.Issue{}, &grants.Error{Code: r.Params.Get("code_of_error"), Description: "\"\\\r\n\x00\x7fé wrong", Cause: testbed.ErrBroken}
 }
 
 const marker = "marker-7f3a9c"

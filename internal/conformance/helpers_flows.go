@@ -15,6 +15,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
@@ -133,9 +134,9 @@ func (s *server) end(t *testing.T, f storage.Filter) {
 }
 
 // breaks are the ways in which the grants of a store fail.
-var breaks = map[string]func(*faulty){
-	"all":    func(f *faulty) { f.set(fail, nil, nil) },
-	"writes": func(f *faulty) { f.set(nil, fail, nil) },
+var breaks = map[string]func(*testbed.Faulty){
+	"all":    func(f *testbed.Faulty) { f.Break(testbed.Fail, nil, nil) },
+	"writes": func(f *testbed.Faulty) { f.Break(nil, testbed.Fail, nil) },
 }
 
 // s256 is the challenge of a verifier.

@@ -11,6 +11,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
@@ -95,17 +96,17 @@ func renamed(word string, cases []testCase) []testCase {
 }
 
 // storePart has a part of a store fail; nil heals it.
-type storePart = func(f *faulty, fault func(context.Context) error)
+type storePart = func(f *testbed.Faulty, fault testbed.Fault)
 
 // readParts are those without which nothing can be read.
 var (
 	readParts = map[string]storePart{
-		"grants":  func(f *faulty, fault func(context.Context) error) { f.set(fault, nil, nil) },
-		"clients": func(f *faulty, fault func(context.Context) error) { f.set(nil, nil, fault) },
+		"grants":  func(f *testbed.Faulty, fault testbed.Fault) { f.Break(fault, nil, nil) },
+		"clients": func(f *testbed.Faulty, fault testbed.Fault) { f.Break(nil, nil, fault) },
 	}
 	storeParts = map[string]storePart{
 		"grants": readParts["grants"], "clients": readParts["clients"],
-		"writes": func(f *faulty, fault func(context.Context) error) { f.set(nil, fault, nil) },
+		"writes": func(f *testbed.Faulty, fault testbed.Fault) { f.Break(nil, fault, nil) },
 	}
 )
 
@@ -117,7 +118,7 @@ func (r repeatable) parts() map[string]storePart {
 }
 
 // outage has each part of the store out of order in turn, and back again.
-func (s *server) outage(t *testing.T, start func(*testing.T, *server) repeatable, fault func(context.Context) error) {
+func (s *server) outage(t *testing.T, start func(*testing.T, *server) repeatable, fault testbed.Fault) {
 	t.Helper()
 	for name := range storeParts {
 		r := start(t, s)
@@ -152,7 +153,7 @@ func (s *server) broken(t *testing.T, send func(t *testing.T) *answer) {
 }
 
 // midway is a store whose updates panic when half of the work is done.
-type midway struct{ Store }
+type midway struct{ testbed.Store }
 
 func (m midway) Update(ctx context.Context, id storage.ID, change func(*storage.Grant) error) error {
 	return m.Store.Update(ctx, id, func(g *storage.Grant) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
@@ -323,11 +324,11 @@ var refreshRows = []row{
 			}
 		}
 	}}),
-	{"RT-23", each(testCase{}, breaks, func(t *testing.T, s *server, fault func(*faulty)) {
+	{"RT-23", each(testCase{}, breaks, func(t *testing.T, s *server, fault func(*testbed.Faulty)) {
 		r0 := s.pair(t, "web")
 		fault(s.store)
 		s.unchanged(t, func() { s.tryRefresh(t, "web", r0.refresh()).e503(t) })
-		s.store.set(nil, nil, nil)
+		s.store.Break(nil, nil, nil)
 		s.lives(t, "web", s.refreshes(t, "web", r0.refresh()))
 	})},
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 )
 
 // revokes posts a revocation as the client.
@@ -210,12 +211,12 @@ var revocationRows = []row{
 			t.Errorf("the connection stays open: %s", a)
 		}
 	}))},
-	{"RV-12", each(testCase{}, breaks, func(t *testing.T, s *server, fault func(*faulty)) {
+	{"RV-12", each(testCase{}, breaks, func(t *testing.T, s *server, fault func(*testbed.Faulty)) {
 		for _, kind := range tokenKinds {
 			pair := s.pair(t, "web")
 			fault(s.store)
 			s.unchanged(t, func() { s.revokes(t, "web", "token", pair.member(kind)).e503(t) })
-			s.store.set(nil, nil, nil)
+			s.store.Break(nil, nil, nil)
 			s.works(t, pair.access())
 			s.revokes(t, "web", "token", pair.member(kind)).done(t)
 			s.revoked(t, "web", kind, pair)

@@ -1,16 +1,9 @@
 package conformance
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +12,7 @@ import (
 
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/handler"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/middleware"
 	"github.com/ostiary-go/ostiary/storage"
 )
@@ -50,8 +44,8 @@ func fixtures() []*storage.Client {
 type server struct {
 	manager oauth2.Manager  // what the handlers serve
 	ours    *grants.Manager // nil over a foreign manager
-	store   *faulty         // nil over a foreign manager
-	log     *lockedBuffer   // everything that was logged
+	store   *testbed.Faulty // nil over a foreign manager
+	log     *testbed.Log    // everything that was logged
 	mux     *http.ServeMux
 
 	base   string
@@ -61,22 +55,22 @@ type server struct {
 	sent []string // secrets, codes and tokens that requests had in them
 }
 
-func newServer(t *testing.T, store Store, options []grants.Option) *server {
-	s := &server{store: &faulty{Store: store}, log: new(lockedBuffer)}
+func newServer(t *testing.T, store testbed.Store, options []grants.Option) *server {
+	s := &server{store: &testbed.Faulty{Store: store}, log: new(testbed.Log)}
 	for _, c := range fixtures() {
 		if err := store.PutClient(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Cleanup(func() { store.Close() })
-	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))}, options...)...)
+	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.log.Logger())}, options...)...)
 	s.manager = s.ours
 	s.mount()
 	return s
 }
 
 func newForeignServer(t *testing.T, m oauth2.Manager) *server {
-	s := &server{manager: m, log: new(lockedBuffer)}
+	s := &server{manager: m, log: new(testbed.Log)}
 	s.mount()
 	return s
 }
@@ -106,56 +100,7 @@ func whoami(w http.ResponseWriter, r *http.Request) {
 
 // listen starts serving: on a real socket, or on pipes where time is moved.
 func (s *server) listen(t *testing.T, pipes bool) {
-	var handled http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) })
-	if !pipes {
-		server := httptest.NewServer(handled)
-		t.Cleanup(server.Close)
-		s.base, s.client = server.URL, server.Client()
-		return
-	}
-	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
-	server := &http.Server{Handler: handled}
-	go server.Serve(l)
-	transport := &http.Transport{DialContext: l.dial}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		server.Close()
-	})
-	s.base, s.client = "http://ostiary.test", &http.Client{Transport: transport}
-}
-
-type pipeListener struct {
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
-
-func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case l.conns <- theirs:
-		return ours, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	s.base, s.client = testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }), pipes)
 }
 
 // restart puts other options, or another client store, under the same store and address.
@@ -207,29 +152,6 @@ func (s *server) code(t *testing.T, client, redirectURI, scope, challenge string
 	return info.GetCode()
 }
 
-// dump is everything that is stored, to compare before and after.
-func (s *server) dump(t *testing.T) string {
-	t.Helper()
-	var b strings.Builder
-	for g, err := range s.store.Store.Grants(context.Background(), storage.Filter{}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		record, err := g.MarshalBinary()
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&b, "%x\n", record)
-	}
-	for c, err := range s.store.Store.Clients(context.Background()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&b, "%#v\n", *c)
-	}
-	return b.String()
-}
-
 // unchanged fails if do leaves the store other than it was. Over a foreign manager it only does it.
 func (s *server) unchanged(t *testing.T, do func()) {
 	t.Helper()
@@ -237,103 +159,14 @@ func (s *server) unchanged(t *testing.T, do func()) {
 		do()
 		return
 	}
-	before := s.dump(t)
+	before := testbed.Dump(t, s.store.Store)
 	do()
-	if after := s.dump(t); after != before {
+	if after := testbed.Dump(t, s.store.Store); after != before {
 		t.Errorf("the store has changed:\nbefore\n%s\nafter\n%s", before, after)
 	}
 }
 
-// errStore is what a store that is broken says; it quotes a key, as stores do.
-var errStore = errors.New("disk on fire")
-
-// faulty is a store that can be made to fail or hang, in its grants or in its clients.
-type faulty struct {
-	Store
-	mu                        sync.Mutex
-	grants, writes, clientele func(ctx context.Context) error
-}
-
-// hang waits until the context ends, as a store that is out of reach does.
-func hang(ctx context.Context) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
-
-func fail(context.Context) error { return errStore }
-
 func explode(context.Context) error { panic("a secret place") }
-
-// set makes grants (reads and writes), writes alone, or clients fail; nil heals.
-func (f *faulty) set(grants, writes, clientele func(ctx context.Context) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.grants, f.writes, f.clientele = grants, writes, clientele
-}
-
-func (f *faulty) fault(ctx context.Context, which func(*faulty) func(context.Context) error) error {
-	f.mu.Lock()
-	fault := which(f)
-	f.mu.Unlock()
-	if fault == nil {
-		return nil
-	}
-	return fault(ctx)
-}
-
-func (f *faulty) write(ctx context.Context) error {
-	if err := f.fault(ctx, func(f *faulty) func(context.Context) error { return f.grants }); err != nil {
-		return err
-	}
-	return f.fault(ctx, func(f *faulty) func(context.Context) error { return f.writes })
-}
-
-func (f *faulty) Insert(ctx context.Context, g *storage.Grant) error {
-	if err := f.write(ctx); err != nil {
-		return err
-	}
-	return f.Store.Insert(ctx, g)
-}
-
-func (f *faulty) Update(ctx context.Context, id storage.ID, change func(*storage.Grant) error) error {
-	if err := f.write(ctx); err != nil {
-		return err
-	}
-	return f.Store.Update(ctx, id, change)
-}
-
-func (f *faulty) Grant(ctx context.Context, id storage.ID) (*storage.Grant, error) {
-	if err := f.fault(ctx, func(f *faulty) func(context.Context) error { return f.grants }); err != nil {
-		return nil, err
-	}
-	return f.Store.Grant(ctx, id)
-}
-
-func (f *faulty) GetByID(ctx context.Context, id string) (oauth2.ClientInfo, error) {
-	if err := f.fault(ctx, func(f *faulty) func(context.Context) error { return f.clientele }); err != nil {
-		return nil, err
-	}
-	return f.Store.GetByID(ctx, id)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // storeTimeout is the default deadline of a request to the store.
 const storeTimeout = 5 * time.Second
-
-var _ io.Writer = (*lockedBuffer)(nil)
