@@ -16,25 +16,26 @@ func (m *Manager) redeemCode(ctx context.Context, c *client, r *Request, e *Even
 	if r.CodeVerifier != "" && !pkce.WellFormedVerifier(r.CodeVerifier) {
 		return nil, refusal(malformedVerifier)
 	}
-	t, ok := m.decode(r.Code, CodeKind)
-	if !ok {
+	kind, id, secret, ok := m.encoding.Decode(r.Code)
+	code := native(kind, id, secret)
+	if !ok || !code.is(CodeKind) {
 		return nil, refusal(malformedToken)
 	}
-	req := redemption{client: c.ID, secret: t.secret, redirectURI: r.RedirectURI, verifier: r.CodeVerifier}
+	req := redemption{client: c.ID, code: code, redirectURI: r.RedirectURI, verifier: r.CodeVerifier}
 	p, d, at := m.policyFor(c, true), newDraw(), now()
-	out, err := m.step(ctx, t.id, func(g *storage.Grant) outcome { return redeem(g, req, p, d, at) })
-	return m.answer(out, err, EventIssued, t.id, at, e)
+	out, err := m.step(ctx, code.id, func(g *storage.Grant) outcome { return redeem(g, req, p, d, at) })
+	return m.answer(out, err, EventIssued, at, e)
 }
 
 // answer turns the outcome of a step into what Token returns, and notes what happened.
-func (m *Manager) answer(out outcome, err *Error, kind EventKind, id storage.ID, at time.Time, e *Event) (*tokenInfo, *Error) {
+func (m *Manager) answer(out outcome, err *Error, kind EventKind, at time.Time, e *Event) (*tokenInfo, *Error) {
 	switch {
 	case err != nil:
 		return nil, err
 	case out.ended:
-		e.Kind, e.Grant, e.User = EventReuseDetected, id, out.user
+		e.Kind, e.Grant, e.User = EventReuseDetected, out.id, out.user
 	case out.refused != "" && out.refused != unknown:
-		e.Grant = id
+		e.Grant = out.id
 	}
 	if out.refused != "" {
 		return nil, refusal(out.refused)

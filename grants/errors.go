@@ -7,7 +7,7 @@ import (
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
 )
 
-// Error is a refusal or a failure of [Manager.Token], [Manager.Revoke] and [Manager.Issue]. Code and
+// Error is a refusal or a failure of a [Manager]. Code and
 // Description are for the client; Cause, which may be nil, is for the log and never sent.
 type Error struct {
 	Code        string // RFC 6749 5.2, RFC 7009 2.2.1
@@ -57,6 +57,9 @@ const (
 	missingVerifier      reason = "code verifier is missing"
 	wrongVerifier        reason = "wrong code verifier"
 	unboundVerifier      reason = "code verifier without challenge"
+	notOnBehalf          reason = "client_credentials on behalf of users is off"
+	notForUser           reason = "client may not act for the user"
+	wrongImport          reason = "malformed import"
 )
 
 // deadGrant is all that a client learns about a code or refresh token that is not accepted.
@@ -87,6 +90,8 @@ var refusals = map[reason]Error{
 	malformedVerifier:    {Code: "invalid_grant", Description: deadGrant},
 	missingVerifier:      {Code: "invalid_grant", Description: deadGrant},
 	wrongVerifier:        {Code: "invalid_grant", Description: deadGrant},
+	notOnBehalf:          {Code: "unauthorized_client", Description: "clients do not act for users here"},
+	notForUser:           {Code: "invalid_grant", Description: "the user is unknown, or the client may not act for it"},
 	unboundVerifier:      {Code: "invalid_request", Description: "code_verifier was sent for a code that was asked for without code_challenge"},
 }
 

@@ -14,6 +14,7 @@ type EventKind string
 const (
 	EventAuthorized    EventKind = "authorized"     // an authorization code was handed out
 	EventIssued        EventKind = "issued"         // a grant got its first tokens
+	EventImported      EventKind = "imported"       // a grant of an older system was taken over
 	EventRefreshed     EventKind = "refreshed"      // a refresh token was used, or a lost answer repeated
 	EventReuseDetected EventKind = "reuse_detected" // a spent code or refresh token was presented and the grant ended
 	EventRevoked       EventKind = "revoked"        // an access token was revoked
@@ -47,6 +48,7 @@ func OnEvent(f func(context.Context, Event)) Option {
 var eventLevels = map[EventKind]slog.Level{
 	EventAuthorized:    slog.LevelDebug,
 	EventIssued:        slog.LevelDebug,
+	EventImported:      slog.LevelDebug,
 	EventRefreshed:     slog.LevelDebug,
 	EventReuseDetected: slog.LevelWarn,
 	EventRevoked:       slog.LevelInfo,

@@ -39,7 +39,10 @@ type outcome struct {
 	issued  *issued // what was issued, or is again
 	ended   bool    // the step ended the grant
 	found   bool    // revoke: something was alive and is no more
-	user    string  // of the grant; set by step
+
+	// Of the grant, set by step:
+	id           storage.ID
+	client, user string
 }
 
 func refuse(r reason) outcome { return outcome{refused: r} }
@@ -52,8 +55,7 @@ type issued struct {
 	audience       []string
 	access         [32]byte
 	accessExpires  time.Time
-	refresh        [32]byte
-	hasRefresh     bool
+	refresh        *token    // nil: none
 	refreshExpires time.Time // zero: never
 }
 
@@ -79,6 +81,14 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// later is the later of two times, of which zero is never.
+func later(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && !b.After(a) {
+		return a
+	}
+	return b
 }
 
 // alive tells whether anything of the grant can still be used.
@@ -164,21 +174,17 @@ func findAccess(g *storage.Grant, d storage.Digest) int {
 
 // setExpires says when nothing of the grant can be alive any more.
 func setExpires(g *storage.Grant) {
-	var last time.Time
+	last := g.Created
 	if g.Code != nil {
 		last = g.Code.Expires
 	}
 	for i := range g.Access {
-		if t := g.Access[i].Expires; t.After(last) {
-			last = t
-		}
+		last = later(last, g.Access[i].Expires)
 	}
 	if r := g.Refresh; r != nil {
-		switch {
-		case r.Expires.IsZero():
-			last = time.Time{}
-		case r.Expires.After(last):
-			last = r.Expires
+		last = later(last, r.Expires)
+		if !r.Ancestor.IsZero() { // as long as its token could be imported once more
+			last = later(last, g.Expires)
 		}
 	}
 	g.Expires = last

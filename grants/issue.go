@@ -107,9 +107,9 @@ func newDraw() (d draw) {
 // step applies a step of the state machine to a grant, durably. An unknown grant is a refusal.
 func (m *Manager) step(ctx context.Context, id storage.ID, do func(*storage.Grant) outcome) (outcome, *Error) {
 	var out outcome
-	var user string
 	err := m.store.Update(ctx, id, func(g *storage.Grant) error {
-		out, user = do(g), g.User
+		out = do(g)
+		out.id, out.client, out.user = g.ID, g.Client, g.User
 		return nil
 	})
 	switch {
@@ -118,6 +118,5 @@ func (m *Manager) step(ctx context.Context, id storage.ID, do func(*storage.Gran
 	case err != nil:
 		return outcome{}, failure(err)
 	}
-	out.user = user
 	return out, nil
 }

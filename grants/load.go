@@ -17,24 +17,23 @@ import (
 // "", since a digest can't be turned back, and GetUserID is "" for a client's own token. It does not
 // print its token. [GrantID] tells the grant.
 func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.TokenInfo, error) {
-	t, ok := m.decode(access, AccessKind)
-	if !ok {
-		return nil, oerr.ErrInvalidAccessToken
+	for _, t := range m.readings(access, AccessKind) {
+		g, err := m.load(ctx, t)
+		if err == unknown {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		at := findAccess(g, t.digest(AccessKind))
+		switch {
+		case at < 0:
+		case past(g.Access[at].Expires, now()):
+			return nil, oerr.ErrExpiredAccessToken
+		default:
+			return &loaded{grant: g, access: &g.Access[at], presented: access}, nil
+		}
 	}
-	g, err := m.load(ctx, t.id)
-	if err == unknown {
-		return nil, oerr.ErrInvalidAccessToken
-	} else if err != nil {
-		return nil, err
-	}
-	at := findAccess(g, digest(AccessKind, t.secret[:]))
-	switch {
-	case at < 0:
-		return nil, oerr.ErrInvalidAccessToken
-	case past(g.Access[at].Expires, now()):
-		return nil, oerr.ErrExpiredAccessToken
-	}
-	return &loaded{grant: g, access: &g.Access[at], presented: access}, nil
+	return nil, oerr.ErrInvalidAccessToken
 }
 
 // LoadRefreshToken returns what a refresh token stands for: the current one of its grant, or its
@@ -42,48 +41,44 @@ func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.To
 // here. The error is go-oauth2's ErrInvalidRefreshToken or ErrExpiredRefreshToken, as it is; any other
 // means that the store failed. GetAccess is "".
 func (m *Manager) LoadRefreshToken(ctx context.Context, refresh string) (oauth2.TokenInfo, error) {
-	t, ok := m.decode(refresh, RefreshKind)
-	if !ok {
-		return nil, oerr.ErrInvalidRefreshToken
-	}
-	g, err := m.load(ctx, t.id)
-	if err == unknown {
-		return nil, oerr.ErrInvalidRefreshToken
-	} else if err != nil {
-		return nil, err
-	}
-	at, presented := now(), digest(RefreshKind, t.secret[:])
-	r := g.Refresh
-	switch {
-	case r == nil:
-		return nil, oerr.ErrInvalidRefreshToken
-	case r.Current.Is(presented):
-		if past(r.Expires, at) {
-			return nil, oerr.ErrExpiredRefreshToken
+	for _, t := range m.readings(refresh, RefreshKind) {
+		g, err := m.load(ctx, t)
+		if err == unknown {
+			continue
+		} else if err != nil {
+			return nil, err
 		}
-	case r.Previous.Is(presented) && repeatable(g, t.secret, at) != nil:
-	default:
-		return nil, oerr.ErrInvalidRefreshToken
+		at, presented, r := now(), t.digest(RefreshKind), g.Refresh
+		switch {
+		case r == nil:
+			continue
+		case r.Current.Is(presented):
+			if past(r.Expires, at) {
+				return nil, oerr.ErrExpiredRefreshToken
+			}
+		case r.Previous.Is(presented) && repeatable(g, t, at) != nil:
+		default:
+			continue
+		}
+		info := &tokenInfo{id: g.ID, audience: g.Audience}
+		info.SetClientID(g.Client)
+		info.SetUserID(g.User)
+		info.SetScope(g.Scope)
+		info.SetRefresh(refresh)
+		info.SetRefreshCreateAt(r.Created)
+		info.SetRefreshExpiresIn(untilOrNever(r.Expires, r.Created))
+		return info, nil
 	}
-	info := &tokenInfo{id: g.ID, audience: g.Audience}
-	info.SetClientID(g.Client)
-	info.SetUserID(g.User)
-	info.SetScope(g.Scope)
-	info.SetRefresh(refresh)
-	info.SetRefreshCreateAt(r.Created)
-	info.SetRefreshExpiresIn(untilOrNever(r.Expires, r.Created))
-	return info, nil
+	return nil, oerr.ErrInvalidRefreshToken
 }
 
-// load returns a grant that is not over; unknown says that there is none. A client's grants are over
-// where its generation says so.
-func (m *Manager) load(ctx context.Context, id storage.ID) (*storage.Grant, error) {
+// load returns the grant of a token if it is not over; unknown says that there is none. A client's
+// grants are over where its generation says so.
+func (m *Manager) load(ctx context.Context, t token) (*storage.Grant, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.storeTimeout)
 	defer cancel()
-	g, err := m.store.Grant(ctx, id)
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil, unknown
-	} else if err != nil {
+	g, err := m.grant(ctx, t)
+	if err != nil {
 		return nil, err
 	}
 	generation, err := m.generation(ctx, g)
@@ -93,6 +88,30 @@ func (m *Manager) load(ctx context.Context, id storage.ID) (*storage.Grant, erro
 		return nil, err
 	}
 	return g, nil
+}
+
+// grant returns the grant of a token, whatever its state; unknown says that there is none.
+func (m *Manager) grant(ctx context.Context, t token) (*storage.Grant, error) {
+	g, err := m.store.Grant(ctx, t.id)
+	if err == nil && t.imported && !g.See.IsZero() {
+		g, err = m.store.Grant(ctx, g.See)
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, unknown
+	}
+	return g, err
+}
+
+// grantID is the ID of a token's grant. Only for an imported token the store has to be asked.
+func (m *Manager) grantID(ctx context.Context, t token) (storage.ID, error) {
+	if !t.imported {
+		return t.id, nil
+	}
+	g, err := m.grant(ctx, t)
+	if err != nil {
+		return storage.ID{}, err
+	}
+	return g.ID, nil
 }
 
 // generation is that of the grant's client as it is now; unknownClient says that there is none. A

@@ -107,6 +107,9 @@ var steps = []struct {
 	}},
 }
 
+// afterCode is the first step that has to do with no code.
+const afterCode = 2
+
 func refreshPrevious(t *testing.T, x machine, m *model) {
 	got, ok := x.refresh(m.refreshToken(1, x))
 	n := len(m.tokens)
@@ -208,23 +211,57 @@ func newPure() *pure {
 	return x
 }
 
+// newImported is a grant of an older system, and what the model has to know of it.
+func newImported() (*pure, *model) {
+	x := newPure()
+	i := Import{
+		Client: "web", User: "alice", Scope: "read",
+		Access:  []ImportedToken{{Token: importedPair.access[1:], Expires: x.now.Add(defaultAccessLifetime)}},
+		Refresh: ImportedToken{Token: importedPair.refresh[1:], Expires: x.now.Add(defaultRefreshIdle)},
+	}
+	records, refused := i.records(x.p, x.now)
+	if refused != nil {
+		panic(refused)
+	}
+	x.g = records[0]
+	return x, importedModel(importedPair)
+}
+
+var importedPair = pair{"iold-access-token", "iold-refresh-token"}
+
+// importedModel is the model of a grant that begins with tokens of an older system.
+func importedModel(p pair) *model {
+	return &model{
+		redeemed: true, tokens: []pair{p}, gone: []bool{false}, expires: []time.Duration{defaultAccessLifetime},
+		refreshEnds: defaultRefreshIdle, limit: defaultRefreshLifetime,
+	}
+}
+
 func (x *pure) pair(out outcome) (pair, bool) {
 	if out.refused != "" {
 		return pair{}, false
 	}
-	return pair{"a" + string(out.issued.access[:]), "r" + string(out.issued.refresh[:])}, true
+	return pair{"a" + string(out.issued.access[:]), "r" + string(out.issued.refresh.secret)}, true
 }
 
 func (x *pure) redeem(verifier string) (pair, bool) {
-	return x.pair(redeem(x.g, redemption{client: "web", verifier: verifier}, x.p, newDraw(), x.now))
+	return x.pair(redeem(x.g, redemption{client: "web", code: native(CodeKind, x.g.ID, [32]byte{}), verifier: verifier}, x.p, newDraw(), x.now))
 }
 
 func (x *pure) refresh(token string) (pair, bool) {
-	return x.pair(rotate(x.g, refreshment{client: "web", secret: [32]byte([]byte(token[1:]))}, x.p, newDraw(), x.now))
+	return x.pair(rotate(x.g, refreshment{client: "web", token: x.read(token)}, x.p, newDraw(), x.now))
 }
 
 func (x *pure) revoke(s string) {
-	revoke(x.g, revocation{client: "web", token: token{kind: Kind(s[0]), id: x.g.ID, secret: [32]byte([]byte(s[1:]))}}, 0, x.now)
+	revoke(x.g, revocation{client: "web", token: x.read(s)}, 0, x.now)
+}
+
+// read is a token as it is written here: its kind and its secret, or "i" and an imported one.
+func (x *pure) read(s string) token {
+	if s[0] == 'i' {
+		return imported(s[1:])
+	}
+	return native(Kind(s[0]), x.g.ID, [32]byte([]byte(s[1:])))
 }
 
 func (x *pure) end()                    { end(x.g, x.now) }
@@ -232,7 +269,7 @@ func (x *pure) advance(d time.Duration) { x.now = x.now.Add(d) }
 func (x *pure) forge() string           { s := newDraw().access; return "r" + string(s[:]) }
 
 func (x *pure) alive(access string) bool {
-	at := findAccess(x.g, digest(AccessKind, []byte(access[1:])))
+	at := findAccess(x.g, x.read(access).digest(AccessKind))
 	return at >= 0 && !over(x.g, 0) && !past(x.g.Access[at].Expires, x.now)
 }
 
@@ -246,12 +283,12 @@ func (x *pure) clone() *pure {
 func TestStateMachine(t *testing.T) {
 	const longest = 5
 	sequences := 0
-	var walk func(x *pure, m *model, path []string)
-	walk = func(x *pure, m *model, path []string) {
+	var walk func(x *pure, m *model, from int, path []string)
+	walk = func(x *pure, m *model, from int, path []string) {
 		if len(path) == longest || t.Failed() {
 			return
 		}
-		for _, step := range steps {
+		for _, step := range steps[from:] {
 			x, m, path := x.clone(), m.clone(), append(path, step.name)
 			step.do(t, x, m)
 			m.compare(t, x)
@@ -262,10 +299,12 @@ func TestStateMachine(t *testing.T) {
 				t.Fatalf("after %q", path)
 			}
 			sequences++
-			walk(x, m, path)
+			walk(x, m, from, path)
 		}
 	}
-	walk(newPure(), new(model), nil)
+	walk(newPure(), new(model), 0, nil)
+	x, m := newImported()
+	walk(x, m, afterCode, nil)
 	t.Logf("%d sequences of up to %d steps out of %d", sequences, longest, len(steps))
 }
 
@@ -319,28 +358,32 @@ func (x *managed) forge() string { return opaque{}.Encode(RefreshKind, x.grant, 
 func TestStateMachineOnBolt(t *testing.T) {
 	const longest = 2
 	sequences := 0
-	var walk func(path []int)
-	walk = func(path []int) {
+	var walk func(imported bool, path []int)
+	walk = func(imported bool, path []int) {
 		if len(path) == longest {
 			return
 		}
 		for i := range steps {
+			if imported && i < afterCode {
+				continue
+			}
 			path := append(slices.Clone(path), i)
-			synctest.Test(t, func(t *testing.T) { live(t, path) })
+			synctest.Test(t, func(t *testing.T) { live(t, imported, path) })
 			if t.Failed() {
 				return
 			}
 			sequences++
-			walk(path)
+			walk(imported, path)
 		}
 	}
-	walk(nil)
+	walk(false, nil)
+	walk(true, nil)
 	t.Logf("%d sequences of up to %d steps out of %d", sequences, longest, len(steps))
 }
 
-// live runs one sequence in a bubble. It begins with a redemption and a rotation, so that the short
-// ones meet spent tokens too.
-func live(t *testing.T, path []int) {
+// live runs one sequence in a bubble. It begins with a redemption or an import and a rotation, so that
+// the short ones meet spent tokens too.
+func live(t *testing.T, imported bool, path []int) {
 	store, err := bolt.Open(filepath.Join(t.TempDir(), "auth.db"), bolt.PruneEvery(0))
 	if err != nil {
 		t.Fatal(err)
@@ -353,22 +396,46 @@ func live(t *testing.T, path []int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := New(store, Logger(slog.New(slog.DiscardHandler)))
-	info, err := m.GenerateAuthToken(t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{
-		ClientID: "web", UserID: "alice", CodeChallenge: testS256, CodeChallengeMethod: oauth2.CodeChallengeS256,
-	})
-	if err != nil {
-		t.Fatal(err)
+	m := New(store, Logger(slog.New(slog.DiscardHandler)), ImportedTokens())
+	x, want, before := &managed{t: t, m: m}, new(model), []int{0, 2}
+	if imported {
+		x.takeOver(store)
+		want, before = importedModel(pair{importedPair.access[1:], importedPair.refresh[1:]}), []int{2}
+	} else {
+		x.askForCode()
 	}
-	id, _ := GrantID(info)
-	x, want := &managed{t, m, info.GetCode(), id}, new(model)
 	names := []string{}
-	for _, i := range append([]int{0, 2}, path...) {
+	for _, i := range append(before, path...) {
 		names = append(names, steps[i].name)
 		steps[i].do(t, x, want)
 		want.compare(t, x)
 		if t.Failed() {
 			t.Fatalf("after %q", names)
 		}
+	}
+}
+
+func (x *managed) askForCode() {
+	info, err := x.m.GenerateAuthToken(x.t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{
+		ClientID: "web", UserID: "alice", CodeChallenge: testS256, CodeChallengeMethod: oauth2.CodeChallengeS256,
+	})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	x.code = info.GetCode()
+	x.grant, _ = GrantID(info)
+}
+
+func (x *managed) takeOver(store storage.Store) {
+	i := Import{
+		Client: "web", User: "alice", Scope: "read",
+		Access:  []ImportedToken{{Token: importedPair.access[1:], Expires: time.Now().Add(defaultAccessLifetime)}},
+		Refresh: ImportedToken{Token: importedPair.refresh[1:], Expires: time.Now().Add(defaultRefreshIdle)},
+	}
+	if imported, err := x.m.Import(x.t.Context(), i); err != nil || !imported {
+		x.t.Fatal(imported, err)
+	}
+	for g := range store.Grants(x.t.Context(), storage.Filter{User: "alice"}) {
+		x.grant = g.ID
 	}
 }

@@ -33,12 +33,14 @@ type Manager struct {
 	registry storage.Clients // clients, where it has generations; else nil
 	notFound []func(error) bool
 
-	foreignScope string
-	extensions   map[string]Extension
-	encoding     Encoding
-	logger       *slog.Logger
-	onEvent      []func(context.Context, Event)
-	decoys       decoys
+	foreignScope   string
+	extensions     map[string]Extension
+	onBehalf       func(ctx context.Context, client, user string) (bool, error)
+	encoding       Encoding
+	importedTokens bool
+	logger         *slog.Logger
+	onEvent        []func(context.Context, Event)
+	decoys         decoys
 
 	accessLifetime       time.Duration
 	clientAccessLifetime time.Duration
@@ -201,12 +203,3 @@ func (m *Manager) report(ctx context.Context, e Event, err *Error) {
 
 // now is the present as records keep it.
 func now() time.Time { return time.Now().Truncate(time.Millisecond) }
-
-// decode reads a token that is to be of one of kinds.
-func (m *Manager) decode(s string, kinds ...Kind) (token, bool) {
-	kind, id, secret, ok := m.encoding.Decode(s)
-	if !ok || kind != UnknownKind && !slices.Contains(kinds, kind) {
-		return token{}, false
-	}
-	return token{kind, id, secret}, true
-}

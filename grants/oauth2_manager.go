@@ -67,15 +67,14 @@ func (m *Manager) remove(ctx context.Context, s string, kind Kind, none error) e
 	if s == "" {
 		return none
 	}
-	t, ok := m.decode(s, kind)
-	if !ok {
-		return nil
+	readings := m.readings(s, kind)
+	for i := range readings {
+		readings[i].kind = kind
 	}
-	t.kind = kind
 	var e Event
 	bounded, cancel := context.WithTimeout(ctx, m.storeTimeout)
 	defer cancel()
-	err := m.revoke(bounded, revocation{token: t}, &e)
+	err := m.revoke(bounded, "", readings, &e)
 	m.report(ctx, e, err)
 	if err != nil {
 		return bare(err)

@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ostiary-go/ostiary/internal/pkce"
@@ -11,7 +12,7 @@ import (
 // formed or empty.
 type redemption struct {
 	client      string
-	secret      [32]byte
+	code        token
 	redirectURI string
 	verifier    string
 }
@@ -22,7 +23,7 @@ type redemption struct {
 func redeem(g *storage.Grant, r redemption, p policy, d draw, now time.Time) outcome {
 	c := g.Code
 	switch {
-	case c == nil || !c.Digest.Is(digest(CodeKind, r.secret[:])):
+	case c == nil || !c.Digest.Is(r.code.digest(CodeKind)):
 		return refuse(unknown)
 	case g.Client != r.client:
 		return refuse(otherClient)
@@ -75,17 +76,17 @@ func mistakeOf(c *storage.Code, r redemption, p policy) reason {
 func begin(g *storage.Grant, p policy, d draw, now time.Time) outcome {
 	i := hand(g, addAccess(g, d.access, "", p, now), d.access)
 	if p.refresh {
-		copy(i.refresh[:16], d.family[:])
-		copy(i.refresh[16:], d.own[:])
+		secret := [32]byte(slices.Concat(d.family[:], d.own[:]))
 		limit := after(now, p.refreshLifetime)
 		g.Refresh = &storage.Refresh{
-			Family:  family(i.refresh),
-			Current: digest(RefreshKind, i.refresh[:]),
+			Family:  familyOf(secret),
+			Current: digest(RefreshKind, secret[:]),
 			Created: now,
 			Expires: earlier(after(now, p.refreshIdle), limit),
 			Limit:   limit,
 		}
-		i.hasRefresh, i.refreshExpires = true, g.Refresh.Expires
+		first := native(RefreshKind, g.ID, secret)
+		i.refresh, i.refreshExpires = &first, g.Refresh.Expires
 	}
 	setExpires(g)
 	return outcome{issued: i}

@@ -16,12 +16,25 @@ func (m *Manager) refresh(ctx context.Context, c *client, r *Request, e *Event) 
 	if !ok {
 		return nil, refusal(malformedScope)
 	}
-	t, ok := m.decode(r.RefreshToken, RefreshKind)
-	if !ok {
-		return nil, refusal(malformedToken)
-	}
-	req := refreshment{client: c.ID, secret: t.secret, scope: words, resource: r.Resource}
 	p, d, at := m.policyFor(c, true), newDraw(), now()
-	out, err := m.step(ctx, t.id, func(g *storage.Grant) outcome { return rotate(g, req, p, d, at) })
-	return m.answer(out, err, EventRefreshed, t.id, at, e)
+	out := refuse(malformedToken)
+	for _, t := range m.readings(r.RefreshToken, RefreshKind) {
+		id, err := m.grantID(ctx, t)
+		if err == unknown {
+			out = refuse(unknown)
+			continue
+		} else if err != nil {
+			return nil, failure(err)
+		}
+		req := refreshment{client: c.ID, token: t, scope: words, resource: r.Resource}
+		var failed *Error
+		out, failed = m.step(ctx, id, func(g *storage.Grant) outcome { return rotate(g, req, p, d, at) })
+		if failed != nil {
+			return nil, failed
+		}
+		if out.refused != unknown {
+			break
+		}
+	}
+	return m.answer(out, nil, EventRefreshed, at, e)
 }

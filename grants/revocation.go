@@ -2,7 +2,6 @@ package grants
 
 import (
 	"context"
-	"errors"
 
 	"github.com/ostiary-go/ostiary/storage"
 )
@@ -33,37 +32,37 @@ func (m *Manager) revokeFor(ctx context.Context, r *Request, e *Event) *Error {
 	if r.Token == "" {
 		return missing("token")
 	}
-	t, ok := m.decode(r.Token, AccessKind, RefreshKind)
-	if !ok {
-		return nil
-	}
-	return m.revoke(ctx, revocation{client: c.ID, token: t}, e)
+	return m.revoke(ctx, c.ID, m.readings(r.Token, AccessKind, RefreshKind), e)
 }
 
-func (m *Manager) revoke(ctx context.Context, r revocation, e *Event) *Error {
-	g, err := m.store.Grant(ctx, r.token.id)
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil
-	} else if err != nil {
-		return failure(err)
-	}
-	generation, err := m.generation(ctx, g)
-	if err == unknownClient { // which has ended all its grants
-		return nil
-	} else if err != nil {
-		return failure(err)
-	}
-	at := now()
-	out, failed := m.step(ctx, g.ID, func(g *storage.Grant) outcome { return revoke(g, r, generation, at) })
-	switch {
-	case failed != nil:
-		return failed
-	case out.refused == otherClient:
-		return &Error{Code: "unauthorized_client", Description: "the token was given to another client", Cause: otherClient}
-	case out.found:
-		e.Kind, e.Client, e.User, e.Grant = EventRevoked, g.Client, out.user, g.ID
-		if out.ended {
-			e.Kind = EventEnded
+// revoke revokes the first of several readings of a token that is alive. client is as in revocation.
+func (m *Manager) revoke(ctx context.Context, client string, readings []token, e *Event) *Error {
+	for _, t := range readings {
+		g, err := m.grant(ctx, t)
+		if err == unknown {
+			continue
+		} else if err != nil {
+			return failure(err)
+		}
+		generation, err := m.generation(ctx, g)
+		if err == unknownClient { // which has ended all its grants
+			continue
+		} else if err != nil {
+			return failure(err)
+		}
+		r, at := revocation{client: client, token: t}, now()
+		out, failed := m.step(ctx, g.ID, func(g *storage.Grant) outcome { return revoke(g, r, generation, at) })
+		switch {
+		case failed != nil:
+			return failed
+		case out.refused == otherClient:
+			return &Error{Code: "unauthorized_client", Description: "the token was given to another client", Cause: otherClient}
+		case out.found:
+			e.Kind, e.Client, e.User, e.Grant = EventRevoked, out.client, out.user, out.id
+			if out.ended {
+				e.Kind = EventEnded
+			}
+			return nil
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ func revoke(g *storage.Grant, r revocation, generation uint64, now time.Time) ou
 	}
 	foreign := r.client != "" && r.client != g.Client
 	if r.token.is(AccessKind) {
-		at := findAccess(g, digest(AccessKind, r.token.secret[:]))
+		at := findAccess(g, r.token.digest(AccessKind))
 		switch {
 		case at < 0 || past(g.Access[at].Expires, now):
 		case foreign:
@@ -34,11 +34,12 @@ func revoke(g *storage.Grant, r revocation, generation uint64, now time.Time) ou
 		}
 	}
 	if r.token.is(RefreshKind) && g.Refresh != nil && !past(g.Refresh.Expires, now) {
-		current := g.Refresh.Current.Is(digest(RefreshKind, r.token.secret[:]))
+		presented := r.token.digest(RefreshKind)
+		current := g.Refresh.Current.Is(presented)
 		switch {
 		case foreign && current:
 			return refuse(otherClient)
-		case !foreign && (current || g.Refresh.Family.Is(family(r.token.secret))):
+		case !foreign && (current || g.Refresh.Family.Is(r.token.family()) || g.Refresh.Ancestor.Is(presented)):
 			end(g, now)
 			return outcome{found: true, ended: true}
 		}

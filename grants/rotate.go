@@ -13,7 +13,7 @@ import (
 // refreshment is a request to refresh (RFC 6749 6).
 type refreshment struct {
 	client   string
-	secret   [32]byte
+	token    token
 	scope    []string // nil: as first granted
 	resource []string
 }
@@ -30,14 +30,14 @@ func rotate(g *storage.Grant, r refreshment, p policy, d draw, now time.Time) ou
 	case g.Refresh == nil:
 		return refuse(unknown)
 	}
-	switch presented := digest(RefreshKind, r.secret[:]); {
+	switch presented := r.token.digest(RefreshKind); {
 	case g.Refresh.Current.Is(presented):
 		return advance(g, r, p, d, now)
 	case g.Refresh.Previous.Is(presented):
 		if again := lostAnswer(g, r, now); again != nil {
 			return *again
 		}
-	case !g.Refresh.Family.Is(family(r.secret)):
+	case !g.Refresh.Family.Is(r.token.family()) && !g.Refresh.Ancestor.Is(presented):
 		return refuse(unknown)
 	}
 	end(g, now)
@@ -57,16 +57,17 @@ func advance(g *storage.Grant, r refreshment, p policy, d draw, now time.Time) o
 	refresh.Created = now
 	refresh.Expires = earlier(after(now, p.refreshIdle), refresh.Limit)
 
-	next, access := r.secret, d.access
+	next, access := r.token, d.access
 	if p.rotate {
-		copy(next[16:], d.own[:])
+		secret := heir(r.token, func() []byte { return d.family[:] }, d.own[:])
 		if p.retryWindow > 0 {
-			next, access = successors(r.secret, d.salt[:])
+			secret, access = successors(r.token, d.salt[:])
 			refresh.Salt = append([]byte(nil), d.salt[:]...)
 			refresh.Fingerprint = fingerprint(g, r)
 		}
 		refresh.Previous, refresh.Rotated = refresh.Current, now
-		refresh.Current = digest(RefreshKind, next[:])
+		refresh.Family, refresh.Current = familyOf(secret), digest(RefreshKind, secret[:])
+		next = native(RefreshKind, g.ID, secret)
 	}
 	a := addAccess(g, access, narrowed(g, r), p, now)
 	if refresh.Salt != nil {
@@ -74,14 +75,14 @@ func advance(g *storage.Grant, r refreshment, p policy, d draw, now time.Time) o
 	}
 	setExpires(g)
 	i := hand(g, a, access)
-	i.refresh, i.hasRefresh, i.refreshExpires = next, true, refresh.Expires
+	i.refresh, i.refreshExpires = &next, refresh.Expires
 	return outcome{issued: i}
 }
 
 // lostAnswer answers the previous refresh token within the window: the same request gets the same pair
 // again, another one is refused. It returns nil if the window is shut.
 func lostAnswer(g *storage.Grant, r refreshment, now time.Time) *outcome {
-	i := repeatable(g, r.secret, now)
+	i := repeatable(g, r.token, now)
 	switch {
 	case i == nil:
 		return nil
@@ -93,32 +94,44 @@ func lostAnswer(g *storage.Grant, r refreshment, now time.Time) *outcome {
 
 // repeatable is what the previous refresh token brought, while it would be handed out again: until the
 // window shuts by its time, or the access token was revoked.
-func repeatable(g *storage.Grant, previous [32]byte, now time.Time) *issued {
+func repeatable(g *storage.Grant, previous token, now time.Time) *issued {
 	refresh := g.Refresh
 	if refresh.Salt == nil || past(refresh.RetryUntil, now) || past(refresh.Expires, now) {
 		return nil
 	}
-	next, access := successors(previous, refresh.Salt)
+	secret, access := successors(previous, refresh.Salt)
 	at := findAccess(g, digest(AccessKind, access[:]))
 	if at < 0 {
 		return nil
 	}
-	i := hand(g, &g.Access[at], access)
-	i.refresh, i.hasRefresh, i.refreshExpires = next, true, refresh.Expires
+	i, next := hand(g, &g.Access[at], access), native(RefreshKind, g.ID, secret)
+	i.refresh, i.refreshExpires = &next, refresh.Expires
 	return i
 }
 
 // successors derives the tokens that follow a refresh token under a salt that the record keeps (HKDF,
 // RFC 5869): whoever has the token gets the same ones again, whoever has the record alone gets none.
-func successors(old [32]byte, salt []byte) (refresh, access [32]byte) {
-	copy(refresh[:16], old[:16])
-	copy(refresh[16:], derive(old, salt, "ostiary refresh", 16))
+func successors(old token, salt []byte) (refresh, access [32]byte) {
+	family := func() []byte { return derive(old, salt, "ostiary family", 16) }
+	refresh = heir(old, family, derive(old, salt, "ostiary refresh", 16))
 	copy(access[:], derive(old, salt, "ostiary access", 32))
 	return refresh, access
 }
 
-func derive(old [32]byte, salt []byte, info string, size int) []byte {
-	key, err := hkdf.Key(sha256.New, old[:], salt, info, size)
+// heir is the secret of a refresh token that follows old: of the same family or, where old was imported
+// and has none, of a new one.
+func heir(old token, family func() []byte, own []byte) (secret [32]byte) {
+	if old.imported {
+		copy(secret[:16], family())
+	} else {
+		copy(secret[:16], old.secret)
+	}
+	copy(secret[16:], own)
+	return secret
+}
+
+func derive(old token, salt []byte, info string, size int) []byte {
+	key, err := hkdf.Key(sha256.New, old.secret, salt, info, size)
 	if err != nil {
 		panic(err) // only for sizes that HKDF can't do
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 
 	"github.com/ostiary-go/ostiary/storage"
 )
@@ -85,15 +86,30 @@ func opaqueChecksum(prefix [opaquePrefix]byte, body []byte) uint32 {
 	return crc32.Update(crc32.ChecksumIEEE(prefix[:]), crc32.IEEETable, body)
 }
 
-// token is a decoded token.
+// token is a token that was presented: one of this server's shape or, if imported, one of an older
+// system, of which nothing is known but the string.
 type token struct {
-	kind   Kind
-	id     storage.ID
-	secret [32]byte
+	kind     Kind       // UnknownKind if it can't be told
+	id       storage.ID // of the record to look for
+	secret   []byte     // 32 octets; of an imported token, the string
+	imported bool
+}
+
+// native is a token of this server's.
+func native(kind Kind, id storage.ID, secret [32]byte) token {
+	return token{kind: kind, id: id, secret: secret[:]}
 }
 
 // is tells whether t may be of that kind.
 func (t token) is(kind Kind) bool { return t.kind == kind || t.kind == UnknownKind }
+
+// digest is what a record keeps of t where it is of that kind.
+func (t token) digest(kind Kind) storage.Digest {
+	if t.imported {
+		return sha256.Sum256(t.secret)
+	}
+	return digest(kind, t.secret)
+}
 
 // digest is what a record keeps of a secret: SHA-256(kind ‖ secret), one block of it.
 func digest(kind Kind, secret []byte) storage.Digest {
@@ -103,4 +119,41 @@ func digest(kind Kind, secret []byte) storage.Digest {
 }
 
 // A refresh secret is 16 octets of the family, drawn once a grant, and 16 of its own.
-func family(secret [32]byte) storage.Digest { return digest(familyKind, secret[:16]) }
+func familyOf(secret [32]byte) storage.Digest { return digest(familyKind, secret[:16]) }
+
+// family is the digest of the family of a refresh token. An imported one has none: the zero Digest.
+func (t token) family() storage.Digest {
+	if t.imported {
+		return storage.Digest{}
+	}
+	return digest(familyKind, t.secret[:16])
+}
+
+// imported is s as a token of an older system: its record is named by the first half of its SHA-256.
+func imported(s string) token {
+	return token{id: importedID(sha256.Sum256([]byte(s))), secret: []byte(s), imported: true}
+}
+
+func importedID(d storage.Digest) storage.ID { return storage.ID(d[:16]) }
+
+// readings are what s may be, the likelier first: a token of this server's shape and of one of kinds,
+// and one of an older system, if imported ones are looked for.
+func (m *Manager) readings(s string, kinds ...Kind) []token {
+	readings := make([]token, 0, 2)
+	kind, id, secret, ok := m.encoding.Decode(s)
+	if ok && (kind == UnknownKind || slices.Contains(kinds, kind)) {
+		readings = append(readings, native(kind, id, secret))
+	}
+	if m.importedTokens && s != "" {
+		readings = append(readings, imported(s))
+	}
+	return readings
+}
+
+// text is t as a token of that kind.
+func (m *Manager) text(kind Kind, t token) string {
+	if t.imported {
+		return string(t.secret)
+	}
+	return m.encoding.Encode(kind, t.id, [32]byte(t.secret))
+}

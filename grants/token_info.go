@@ -43,8 +43,8 @@ func (m *Manager) info(i *issued, at time.Time) *tokenInfo {
 	t.SetAccess(m.encoding.Encode(AccessKind, i.id, i.access))
 	t.SetAccessCreateAt(at)
 	t.SetAccessExpiresIn(i.accessExpires.Sub(at))
-	if i.hasRefresh {
-		t.SetRefresh(m.encoding.Encode(RefreshKind, i.id, i.refresh))
+	if i.refresh != nil {
+		t.SetRefresh(m.text(RefreshKind, *i.refresh))
 		t.SetRefreshCreateAt(at)
 		t.SetRefreshExpiresIn(untilOrNever(i.refreshExpires, at))
 	}
@@ -124,7 +124,7 @@ func (l *loaded) GetAccessExpiresIn() time.Duration {
 	if l.copied != nil {
 		return l.copied.AccessExpiresIn
 	}
-	return l.access.Expires.Sub(l.access.Created)
+	return untilOrNever(l.access.Expires, l.access.Created)
 }
 
 // edit returns the copy that setters write to.

@@ -55,6 +55,16 @@ const retryAfter = "1"
 func (e *endpoint) refuse(w http.ResponseWriter, err error) {
 	refused := asError(err)
 	a := answerTo(refused.Code)
+	members := map[string]any{"error": a.code}
+	if d := sendable(refused.Description); d != "" {
+		members["error_description"] = d
+	}
+	if own, ok := e.dialect.Errors[a.code]; ok {
+		members = own.Members
+		if own.Status != 0 {
+			a.status = own.Status
+		}
+	}
 	switch a.status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Basic realm="+quoted(e.realm))
@@ -63,21 +73,24 @@ func (e *endpoint) refuse(w http.ResponseWriter, err error) {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
 	}
-	members := map[string]any{"error": a.code}
-	if d := sendable(refused.Description); d != "" {
-		members["error_description"] = d
+	body, err := encode(members)
+	if err != nil {
+		panic(err) // Dialect has tried it, and the rest are strings
 	}
-	writeJSON(w, a.status, members)
+	write(w, a.status, body)
 }
 
-// writeJSON answers with the members as a JSON object, or with an empty body if there are none.
-func writeJSON(w http.ResponseWriter, status int, members map[string]any) {
-	var body []byte
-	if members != nil {
-		var err error
-		if body, err = json.Marshal(members); err != nil {
-			panic(err) // only strings and integers go in
-		}
+// encode makes a JSON object of members, and an empty body of none.
+func encode(members map[string]any) ([]byte, error) {
+	if members == nil {
+		return nil, nil
+	}
+	return json.Marshal(members)
+}
+
+// write answers with a JSON object or an empty body.
+func write(w http.ResponseWriter, status int, body []byte) {
+	if body != nil {
 		w.Header().Set("Content-Type", "application/json")
 	}
 	w.Header().Set("Cache-Control", "no-store")

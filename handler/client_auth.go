@@ -10,7 +10,7 @@ import (
 
 // credentials reads how the client says who it is (RFC 6749 2.3): client_secret_basic,
 // client_secret_post, or client_id alone. It proves nothing; that is the manager's.
-func (e *endpoint) credentials(r *request) error {
+func (e *endpoint) credentials(r *request, ask *grants.Request) error {
 	headers := r.Header.Values("Authorization")
 	if len(headers) > 1 {
 		return invalidRequest("there is more than one Authorization header")
@@ -19,11 +19,10 @@ func (e *endpoint) credentials(r *request) error {
 	if len(headers) == 1 {
 		basic = basicOf(headers[0])
 	}
-	r.clientID, r.clientSecret = r.form.Get("client_id"), r.form.Get("client_secret")
 	asserts := r.form.Get("client_assertion") != "" || r.form.Get("client_assertion_type") != ""
 
 	methods := 0
-	for _, used := range []bool{basic != "", r.clientSecret != "", asserts} {
+	for _, used := range []bool{basic != "", ask.ClientSecret != "", asserts} {
 		if used {
 			methods++
 		}
@@ -40,10 +39,10 @@ func (e *endpoint) credentials(r *request) error {
 	switch {
 	case !ok:
 		return invalidClient("the Basic credentials can not be read (RFC 6749 2.3.1, RFC 7617 2)")
-	case r.clientID != "" && r.clientID != id:
+	case ask.ClientID != "" && ask.ClientID != id:
 		return invalidRequest("client_id differs from the client that authenticates")
 	}
-	r.clientID, r.clientSecret = id, secret
+	ask.ClientID, ask.ClientSecret, r.secret = id, secret, secret
 	return nil
 }
 

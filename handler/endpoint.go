@@ -50,7 +50,7 @@ func newEndpoint(m oauth2.Manager, opts []Option) *endpoint {
 	}
 	e.manager = serving(m, e.options)
 	e.known = make(map[string]bool)
-	for _, names := range [][]string{knownParameters, e.manager.Params()} {
+	for _, names := range [][]string{knownParameters, e.manager.Params(), e.dialect.Params} {
 		for _, name := range names {
 			e.known[name] = true
 		}
@@ -73,22 +73,26 @@ func serving(m oauth2.Manager, o options) manager {
 	panic("handler: no manager")
 }
 
+// action is what an endpoint does with a request that is well-formed. It returns the members of a JSON
+// object, or nil for an empty body.
+type action func(r *request, ask *grants.Request) (map[string]any, error)
+
 // post serves POST requests with a form. Everything that is written, headers and log included, is
-// written here; do returns the members of a JSON object, or nil for an empty body.
-func (e *endpoint) post(do func(r *request) (map[string]any, error)) http.Handler {
+// written here.
+func (e *endpoint) post(do action) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		members, err := e.serve(w, r, do)
+		body, err := e.serve(w, r, do)
 		if err != nil {
 			e.refuse(w, err)
 			return
 		}
-		writeJSON(w, http.StatusOK, members)
+		write(w, http.StatusOK, body)
 	})
 }
 
 // serve runs do. A panic in it becomes a server_error; the log gets its place, not its value, which
 // may hold anything.
-func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, do func(r *request) (map[string]any, error)) (members map[string]any, err error) {
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, do action) (body []byte, err error) {
 	defer func() {
 		switch p := recover(); p {
 		case nil:
@@ -103,11 +107,23 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, do func(r *requ
 	if err != nil {
 		return nil, err
 	}
-	members, err = do(req)
+	members, err := e.do(req, do)
+	if err == nil {
+		body, err = encode(members)
+	}
 	if err != nil {
 		e.logFailure(r.Context(), req, err)
 	}
-	return members, err
+	return body, err
+}
+
+func (e *endpoint) do(r *request, do action) (map[string]any, error) {
+	ask, err := e.dialect.request(r)
+	if err != nil {
+		return nil, err
+	}
+	r.secret = ask.ClientSecret
+	return do(r, ask)
 }
 
 // logFailure logs what went wrong on this side, without anything that the client sent: the words of a
@@ -140,12 +156,12 @@ const somethingWrong = "something went wrong inside"
 
 // redact takes everything out of words that the client sent.
 func (r *request) redact(words string) string {
-	sent := []string{r.clientSecret}
+	sent := []string{r.secret}
 	for _, values := range r.form {
 		sent = append(sent, values...)
 	}
 	for _, v := range sent {
-		if len(v) >= 6 || v != "" && v == r.clientSecret { // shorter ones are no secrets, and stand in words
+		if len(v) >= 6 || v != "" && v == r.secret { // shorter ones are no secrets, and stand in words
 			words = strings.ReplaceAll(words, v, "[redacted]")
 		}
 	}

@@ -53,6 +53,9 @@ func (f *foreign) Token(ctx context.Context, r *grants.Request) (oauth2.TokenInf
 	if own, ok := client.(*storage.Client); ok && !own.Allows(r.GrantType) {
 		return nil, refused("unauthorized_client")
 	}
+	if r.User != "" && r.GrantType == string(oauth2.ClientCredentials) { // which it could only ignore
+		return nil, refused("unauthorized_client")
+	}
 	tgr := &oauth2.TokenGenerateRequest{ClientID: r.ClientID, ClientSecret: r.ClientSecret, Scope: r.Scope}
 	var info oauth2.TokenInfo
 	switch oauth2.GrantType(r.GrantType) {

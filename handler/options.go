@@ -23,6 +23,7 @@ type options struct {
 	bodyLimit        int64
 	parameterLimit   int
 	credentialsLimit int
+	dialect          Dialect
 	foreignScope     string
 	notFound         []func(error) bool
 }

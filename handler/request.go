@@ -27,8 +27,8 @@ var visibleParameters = []string{
 // request is a request whose form has been read.
 type request struct {
 	*http.Request
-	form                   url.Values
-	clientID, clientSecret string // as sent, once credentials has read them
+	form   url.Values
+	secret string // the client's as sent, wherever it stood
 }
 
 // read checks a request in the order in which several mistakes are answered: method, content type,
@@ -109,7 +109,7 @@ func (e *endpoint) checkQuery(raw string) error {
 	return nil
 }
 
-// grantsRequest is what the manager is asked, the client's credentials as sent.
+// grantsRequest is the form as the manager knows it.
 func (r *request) grantsRequest() *grants.Request {
 	params := make(url.Values)
 	for name, values := range r.form {
@@ -120,8 +120,8 @@ func (r *request) grantsRequest() *grants.Request {
 	}
 	return &grants.Request{
 		GrantType:     r.form.Get("grant_type"),
-		ClientID:      r.clientID,
-		ClientSecret:  r.clientSecret,
+		ClientID:      r.form.Get("client_id"),
+		ClientSecret:  r.form.Get("client_secret"),
 		Code:          r.form.Get("code"),
 		CodeVerifier:  r.form.Get("code_verifier"),
 		RedirectURI:   r.form.Get("redirect_uri"),

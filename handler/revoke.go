@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/go-oauth2/oauth2/v4"
+
+	"github.com/ostiary-go/ostiary/grants"
 )
 
 // Revoke serves the revocation endpoint (RFC 7009): POST with a form. A refresh token ends its grant, an
@@ -11,10 +13,10 @@ import (
 // and token_type_hint is never a filter.
 func Revoke(m oauth2.Manager, options ...Option) http.Handler {
 	e := newEndpoint(m, options)
-	return e.post(func(r *request) (map[string]any, error) {
-		if err := e.credentials(r); err != nil {
+	return e.post(func(r *request, ask *grants.Request) (map[string]any, error) {
+		if err := e.credentials(r, ask); err != nil {
 			return nil, err
 		}
-		return nil, e.manager.Revoke(r.Context(), r.grantsRequest())
+		return nil, e.manager.Revoke(r.Context(), ask)
 	})
 }

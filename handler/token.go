@@ -14,21 +14,22 @@ import (
 // say. Clients authenticate by Basic or in the body, public ones by client_id alone.
 func Token(m oauth2.Manager, options ...Option) http.Handler {
 	e := newEndpoint(m, options)
-	return e.post(func(r *request) (map[string]any, error) {
-		switch grantType := r.form.Get("grant_type"); {
-		case grantType == "":
+	served := e.dialect.grantTypes(e.manager.GrantTypes())
+	return e.post(func(r *request, ask *grants.Request) (map[string]any, error) {
+		switch {
+		case ask.GrantType == "":
 			return nil, invalidRequest("grant_type is missing")
-		case !slices.Contains(e.manager.GrantTypes(), grantType):
+		case !slices.Contains(served, ask.GrantType):
 			return nil, &grants.Error{Code: "unsupported_grant_type", Description: "this grant type is not served here"}
 		}
-		if err := e.credentials(r); err != nil {
+		if err := e.credentials(r, ask); err != nil {
 			return nil, err
 		}
-		info, err := e.manager.Token(r.Context(), r.grantsRequest())
+		info, err := e.manager.Token(r.Context(), ask)
 		if err != nil {
 			return nil, err
 		}
-		return tokenMembers(info), nil
+		return e.dialect.members(info), nil
 	})
 }
 

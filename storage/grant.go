@@ -31,6 +31,8 @@ type Grant struct {
 	Code    *Code    `json:"code,omitzero"`
 	Refresh *Refresh `json:"refresh,omitzero"`
 	Access  []Access `json:"access,omitzero"` // oldest first
+
+	See ID `json:"see,omitzero"` // not zero: an alias, a further name of that grant; it has no client and no user
 }
 
 // Code is the authorization code of a grant (RFC 6749 4.1). It outlives its redemption, so that a
@@ -46,7 +48,7 @@ type Code struct {
 }
 
 // Refresh is the refresh token of a grant: the current one, its predecessor, and the family that all
-// of them have in common.
+// of them have in common. An imported one has an Ancestor instead of a family until it is first used.
 type Refresh struct {
 	Family   Digest    `json:"family"`
 	Current  Digest    `json:"current"`
@@ -61,6 +63,8 @@ type Refresh struct {
 	Salt        []byte    `json:"salt,omitzero"`
 	Fingerprint Digest    `json:"fingerprint,omitzero"`
 	RetryUntil  time.Time `json:"retry_until,omitzero"`
+
+	Ancestor Digest `json:"ancestor,omitzero"` // of the imported token from which the family descends
 }
 
 // Access is one live access token of a grant.
@@ -69,7 +73,7 @@ type Access struct {
 	Scope    string    `json:"scope,omitzero"`    // "": the grant's
 	Audience []string  `json:"audience,omitzero"` // nil: the grant's
 	Created  time.Time `json:"created"`
-	Expires  time.Time `json:"expires"`
+	Expires  time.Time `json:"expires,omitzero"`
 }
 
 // Clone returns a copy that shares no memory with g which either could alter.

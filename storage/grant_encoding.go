@@ -55,6 +55,7 @@ func (g *Grant) MarshalBinary() ([]byte, error) {
 		part.bytes(8, r.Salt)
 		part.digest(9, r.Fingerprint)
 		part.time(10, r.RetryUntil)
+		part.digest(11, r.Ancestor)
 		w.part(12, part)
 	}
 	for i := range g.Access {
@@ -66,6 +67,9 @@ func (g *Grant) MarshalBinary() ([]byte, error) {
 		part.time(4, a.Created)
 		part.time(5, a.Expires)
 		w.part(13, part)
+	}
+	if !g.See.IsZero() {
+		w.bytes(14, g.See[:])
 	}
 	return w, nil
 }
@@ -123,6 +127,8 @@ func (g *Grant) UnmarshalBinary(data []byte) error {
 		case 13:
 			read.Access = append(read.Access, Access{})
 			return read.Access[len(read.Access)-1].decode(v)
+		case 14:
+			return v.fixed(read.See[:])
 		default:
 			return false
 		}
@@ -186,6 +192,8 @@ func (r *Refresh) decode(data value) bool {
 			return v.fixed(r.Fingerprint[:])
 		case 10:
 			return v.time(&r.RetryUntil)
+		case 11:
+			return v.fixed(r.Ancestor[:])
 		default:
 			return false
 		}

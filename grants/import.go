@@ -1,0 +1,205 @@
+package grants
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostiary-go/ostiary/internal/scope"
+	"github.com/ostiary-go/ostiary/storage"
+)
+
+// Import says what [Manager.Import] is to take over from an older system: one grant, and the tokens
+// that were given out under it.
+type Import struct {
+	Client   string          // its ID
+	User     string          // "": the client's own grant, which has no refresh token
+	Scope    string          // exactly that; "" is none
+	Audience []string        // resource servers that the tokens are for (RFC 8707); nil: any
+	Access   []ImportedToken // oldest first
+	Refresh  ImportedToken   // the zero value: none
+}
+
+// ImportedToken is a token of an older system, by its value or, where that system kept no more, by the
+// SHA-256 of it.
+type ImportedToken struct {
+	Token   string
+	SHA256  storage.Digest
+	Expires time.Time // zero: never
+}
+
+// ImportedTokens makes the manager honour the tokens that [Manager.Import] took over. Without it a
+// string that is no token of this server's is refused without a look into the store; with it that look
+// is the price of garbage.
+func ImportedTokens() Option {
+	return func(m *Manager) { m.importedTokens = true }
+}
+
+// Import takes over a grant of an older system with its tokens, so that nobody has to sign in anew. The
+// access tokens are good until they expire or the grant gets new ones beyond [LiveAccessTokens]; the
+// refresh token until it is used, which brings tokens of this server (and stays good where the client's
+// tokens do not rotate). Whichever is revoked or used, it is one grant: see docs/grant.md. The life of
+// the grant counts from the import, and what [RefreshLifetime] allows is not exceeded.
+//
+// Import may be repeated: what is there already stays as it is, whatever has become of it since, so an
+// interrupted import simply starts again. It tells whether anything was new. Do not repeat it once the
+// grants may have been ended and pruned, since that brings them back.
+//
+// Expired access tokens are left out. The error is an *[Error] whose code is invalid_grant if nothing
+// is alive, invalid_client for an unknown client, invalid_scope for a scope beyond the client's,
+// unauthorized_client for a public client without a user, invalid_request for anything else that is
+// wrong with i, a token that was imported under another grant included, and temporarily_unavailable if
+// the store failed. After an error nothing is stored, but for the last one, where a part may be. Import
+// panics if the manager was made without [ImportedTokens].
+func (m *Manager) Import(ctx context.Context, i Import) (imported bool, err error) {
+	if !m.importedTokens {
+		panic("grants: Import: the manager was made without ImportedTokens")
+	}
+	var e Event
+	imported, refused := m.takeOver(ctx, i, &e)
+	m.report(ctx, e, refused)
+	if refused != nil {
+		return false, refused
+	}
+	return imported, nil
+}
+
+func (m *Manager) takeOver(ctx context.Context, i Import, e *Event) (bool, *Error) {
+	ctx, cancel := context.WithTimeout(ctx, m.storeTimeout)
+	defer cancel()
+	c, err := m.client(ctx, i.Client)
+	switch {
+	case err == unknownClient:
+		return false, refusal(unknownClient)
+	case err != nil:
+		return false, failure(err)
+	}
+	e.Client = c.ID
+	words, ok := scope.Parse(i.Scope)
+	switch {
+	case !ok:
+		return false, refusal(malformedScope)
+	case !scope.Within(words, c.Scope):
+		return false, refusal(scopeBeyondClient)
+	case i.User == "" && c.Public:
+		return false, refusal(publicClient)
+	}
+	i.Scope = strings.Join(words, " ")
+	at := now()
+	records, refused := i.records(m.policyFor(c, i.User != ""), at)
+	if refused != nil {
+		return false, refused
+	}
+	missing, refused := m.missing(ctx, records)
+	if refused != nil {
+		return false, refused
+	}
+	for _, g := range missing {
+		if err := m.store.Insert(ctx, g); err != nil && !errors.Is(err, storage.ErrExists) {
+			return false, failure(err)
+		}
+	}
+	if len(missing) == 0 {
+		return false, nil
+	}
+	e.Kind, e.Client, e.User, e.Grant, e.Scope = EventImported, i.Client, i.User, records[0].ID, i.Scope
+	return true, nil
+}
+
+// missing are those of the records that are not stored yet. What is stored under their names has to be
+// the same grant.
+func (m *Manager) missing(ctx context.Context, records []*storage.Grant) ([]*storage.Grant, *Error) {
+	var missing []*storage.Grant
+	for _, g := range records {
+		stored, err := m.store.Grant(ctx, g.ID)
+		switch {
+		case errors.Is(err, storage.ErrNotFound):
+			missing = append(missing, g)
+		case err != nil:
+			return nil, failure(err)
+		case stored.See != g.See || stored.Client != g.Client || stored.User != g.User && stored.Ended.IsZero():
+			return nil, badImport("a token was imported before, under another grant")
+		}
+	}
+	return missing, nil
+}
+
+// records are the grant and its aliases. The grant stands under the name of its refresh token or, if it
+// has none, of the first access token; under the names of the others stand aliases.
+func (i Import) records(p policy, at time.Time) ([]*storage.Grant, *Error) {
+	g := &storage.Grant{
+		Client:     i.Client,
+		User:       i.User,
+		Generation: p.generation,
+		Scope:      i.Scope,
+		Audience:   slices.Clone(i.Audience),
+		Created:    at,
+		Expires:    at, // at the least: see setExpires
+	}
+	alive := false
+	var seen []storage.Digest
+	records := []*storage.Grant{g}
+	for n, t := range append([]ImportedToken{i.Refresh}, i.Access...) {
+		refresh := n == 0
+		if refresh && t == (ImportedToken{}) {
+			continue
+		}
+		d, wrong := t.digest()
+		switch {
+		case wrong != "":
+			return nil, badImport(wrong)
+		case slices.Contains(seen, d):
+			return nil, badImport("a token stands there twice")
+		case refresh && i.User == "":
+			return nil, badImport("a client's own grant has no refresh token")
+		}
+		first := len(seen) == 0
+		seen = append(seen, d)
+		if first {
+			g.ID = importedID(d)
+		}
+		expires := t.Expires.Truncate(time.Millisecond)
+		switch {
+		case refresh:
+			limit := after(at, p.refreshLifetime)
+			expires = earlier(expires, limit)
+			g.Refresh = &storage.Refresh{Current: d, Ancestor: d, Created: at, Expires: expires, Limit: limit}
+		case past(expires, at):
+			continue
+		default:
+			g.Access = append(g.Access, storage.Access{Digest: d, Created: at, Expires: expires})
+			if !first {
+				records = append(records, &storage.Grant{ID: importedID(d), See: g.ID, Created: at, Expires: expires})
+			}
+		}
+		alive = alive || !past(expires, at)
+	}
+	switch {
+	case len(seen) == 0:
+		return nil, badImport("there is no token")
+	case !alive:
+		return nil, refusal(expired)
+	}
+	setExpires(g)
+	return records, nil
+}
+
+// digest is the SHA-256 of the token, or what is wrong with it.
+func (t ImportedToken) digest() (d storage.Digest, wrong string) {
+	switch {
+	case (t.Token == "") == t.SHA256.IsZero():
+		return d, "a token is told by its value or by its SHA-256"
+	case t.Token == "":
+		return t.SHA256, ""
+	case strings.ContainsFunc(t.Token, func(r rune) bool { return r < ' ' || r > '~' }):
+		return d, "a token has a character outside of %x20-7E, and could never be sent"
+	}
+	return sha256.Sum256([]byte(t.Token)), ""
+}
+
+func badImport(description string) *Error {
+	return &Error{Code: "invalid_request", Description: description, Cause: wrongImport}
+}
