@@ -24,14 +24,14 @@ func (m *Manager) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType,
 	if rt != oauth2.Code {
 		return nil, oerr.ErrUnsupportedResponseType
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.storeTimeout)
+	bounded, cancel := context.WithTimeout(ctx, m.storeTimeout)
 	defer cancel()
-	c, err := m.client(ctx, tgr.ClientID)
+	c, err := m.client(bounded, tgr.ClientID)
 	switch {
 	case err == unknownClient:
 		return nil, oerr.ErrInvalidClient
 	case err != nil:
-		return nil, err
+		return nil, sound(err)
 	}
 	redirectURI := tgr.RedirectURI
 	switch {
@@ -44,7 +44,7 @@ func (m *Manager) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType,
 		return nil, oerr.ErrUnauthorizedClient
 	}
 	if err := checkChallenge(c, tgr); err != nil {
-		return nil, err
+		return nil, sound(err)
 	}
 	granted, refused := grantable(c, tgr.Scope)
 	if refused != nil {
@@ -72,8 +72,8 @@ func (m *Manager) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType,
 		},
 	}
 	setExpires(g)
-	if err := m.store.Insert(ctx, g); err != nil {
-		return nil, err
+	if err := m.store.Insert(bounded, g); err != nil {
+		return nil, sound(err)
 	}
 	m.event(ctx, Event{Kind: EventAuthorized, Client: c.ID, User: g.User, Grant: g.ID, Scope: g.Scope})
 

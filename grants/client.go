@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"slices"
 	"sync/atomic"
 
 	"github.com/go-oauth2/oauth2/v4"
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
 
+	"github.com/ostiary-go/ostiary/internal/absent"
 	"github.com/ostiary-go/ostiary/internal/clientsecret"
 	"github.com/ostiary-go/ostiary/storage"
 )
@@ -27,14 +29,11 @@ func (m *Manager) client(ctx context.Context, id string) (*client, error) {
 		return nil, unknownClient
 	case err != nil:
 		return nil, err
-	case info == nil:
+	case absent.Nil(info):
 		return nil, unknownClient
 	}
 	c := &client{info: info}
 	if own, ok := info.(*storage.Client); ok {
-		if own == nil {
-			return nil, unknownClient
-		}
 		c.Client = own
 	} else {
 		c.Client = m.foreignClient(info)
@@ -74,7 +73,7 @@ func (m *Manager) authenticate(ctx context.Context, r *Request, e *Event) (*clie
 	c, err := m.client(ctx, r.ClientID)
 	switch {
 	case err == unknownClient:
-		if _, err := m.decoys.pick(r.ClientID).Matches(ctx, r.ClientSecret); err != nil {
+		if _, err := m.decoys.pick(r.ClientID).VerifySecret(ctx, r.ClientSecret); err != nil {
 			return nil, failure(err)
 		}
 		return nil, refusal(unknownClient)
@@ -82,7 +81,7 @@ func (m *Manager) authenticate(ctx context.Context, r *Request, e *Event) (*clie
 		return nil, failure(err)
 	}
 	e.Client = c.ID
-	m.decoys.met(c.Secret)
+	m.decoys.met(c.Client)
 	ok, err := clientsecret.Verify(ctx, c.info, r.ClientSecret)
 	switch {
 	case err != nil:
@@ -93,32 +92,47 @@ func (m *Manager) authenticate(ctx context.Context, r *Request, e *Event) (*clie
 	return c, nil
 }
 
-// decoys are secrets to try for clients that do not exist, of the kinds that those which do exist
-// have, so that the time of an answer does not tell one from the other.
+// decoys are clients to prove in the place of those that do not exist, one for each pair of secrets that
+// those which do exist have, so that the time of an answer does not tell one from the other.
 type decoys struct {
-	seed       maphash.Seed
-	fast, slow atomic.Pointer[storage.Secret]
+	seed  maphash.Seed
+	kinds [len(secretKinds) * len(secretKinds)]atomic.Pointer[storage.Client]
 }
 
-func (d *decoys) met(s storage.Secret) {
-	kind := &d.fast
-	if s.Slow() {
-		kind = &d.slow
-	}
-	if s != "" && kind.Load() == nil {
-		decoy := s.Decoy()
-		kind.Store(&decoy)
-	}
+// secretKinds are what a secret can be, by the time that a wrong try takes.
+var secretKinds = [...]func(storage.Secret) bool{
+	func(s storage.Secret) bool { return s == "" },
+	func(s storage.Secret) bool { return s != "" && !s.Slow() },
+	storage.Secret.Slow,
 }
 
-// pick returns the decoy for an ID: always the same one for the same ID.
-func (d *decoys) pick(id string) storage.Secret {
-	fast, slow := d.fast.Load(), d.slow.Load()
-	switch {
-	case fast == nil && slow == nil:
-		return ""
-	case slow == nil, fast != nil && maphash.String(d.seed, id)%2 == 0:
-		return *fast
+func kindOf(s storage.Secret) int {
+	return slices.IndexFunc(secretKinds[:], func(is func(storage.Secret) bool) bool { return is(s) })
+}
+
+// met notes that there are clients like c.
+func (d *decoys) met(c *storage.Client) {
+	kind := &d.kinds[kindOf(c.Secret)*len(secretKinds)+kindOf(c.OldSecret)]
+	if c.Secret == "" || kind.Load() != nil {
+		return
 	}
-	return *slow
+	decoy := &storage.Client{Secret: c.Secret.Decoy()}
+	if c.OldSecret != "" {
+		decoy.OldSecret = c.OldSecret.Decoy()
+	}
+	kind.Store(decoy)
+}
+
+// pick returns the decoy for an ID: always the same one for the same ID, while the kinds are the same.
+func (d *decoys) pick(id string) *storage.Client {
+	var known []*storage.Client
+	for i := range d.kinds {
+		if decoy := d.kinds[i].Load(); decoy != nil {
+			known = append(known, decoy)
+		}
+	}
+	if known == nil {
+		return &storage.Client{}
+	}
+	return known[maphash.String(d.seed, id)%uint64(len(known))]
 }

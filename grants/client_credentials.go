@@ -21,10 +21,10 @@ func OnBehalf(allowed func(ctx context.Context, client, user string) (bool, erro
 // user and no refresh token unless the request is on behalf of a user.
 func (m *Manager) serveClient(ctx context.Context, c *client, r *Request, e *Event) (*tokenInfo, *Error) {
 	switch {
-	case c.Public:
-		return nil, refusal(publicClient)
 	case r.User == "":
 		return m.issue(ctx, c, Issue{Scope: r.Scope}, e)
+	case c.Public:
+		return nil, refusal(publicClient)
 	case m.onBehalf == nil:
 		return nil, refusal(notOnBehalf)
 	}

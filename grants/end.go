@@ -12,7 +12,7 @@ import (
 //
 // A Filter that names a client alone ends all that client's grants by one write, however many there are
 // (see storage.Clients.EndClient), unless clients live in a table of the application's; only counting
-// them takes time. Otherwise grants are ended one by one: after an error, or where ctx ends, those
+// them, and marking those without an expiry for pruning, takes time. Otherwise grants are ended one by one: after an error, or where ctx ends, those
 // counted have ended, and the call may be repeated.
 func (m *Manager) End(ctx context.Context, f storage.Filter) (int, error) {
 	if f.Empty() {
@@ -90,6 +90,16 @@ func (m *Manager) endClient(ctx context.Context, f storage.Filter) (int, error) 
 		}
 		if alive(g, c.Generation, now()) {
 			n++
+		}
+		if !g.Expires.IsZero() {
+			continue
+		}
+		err = m.store.Update(ctx, g.ID, func(g *storage.Grant) error { // or it would never be pruned
+			end(g, now())
+			return nil
+		})
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return n, err
 		}
 	}
 	return n, nil

@@ -2,6 +2,7 @@ package grants
 
 import (
 	"errors"
+	"reflect"
 
 	"github.com/go-oauth2/oauth2/v4"
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
@@ -136,15 +137,24 @@ func bare(err error) error {
 		return sentinel
 	}
 	if e.Cause != nil {
-		return e.Cause
+		return sound(e.Cause)
 	}
 	return err
+}
+
+// sound is a failure as it is or, where its type can't be compared, inside of one that can: go-oauth2's
+// server looks errors up in a map, which panics for others.
+func sound(failed error) error {
+	if reflect.ValueOf(failed).Comparable() {
+		return failed
+	}
+	return failure(failed)
 }
 
 // fromApplication is the error for what a function of the application returned: its own *Error, one of
 // go-oauth2's sentinels, or a failure.
 func fromApplication(err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*Error](err); ok && e != nil {
 		return e
 	}
 	for code, sentinel := range sentinels {

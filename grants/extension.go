@@ -15,7 +15,8 @@ type Extension struct {
 	// Grant decides. The client is proven and registered for the grant type by then; Grant proves
 	// whatever else the request brings and returns what to issue, of which Client is not looked at. To
 	// refuse it returns an *Error, or go-oauth2's ErrInvalidGrant and its like; any other error is a
-	// failure, answered temporarily_unavailable.
+	// failure, answered temporarily_unavailable. A public client gets no token without a user. ctx ends
+	// with the Manager's StoreTimeout.
 	Grant func(ctx context.Context, r *Request) (Issue, error)
 }
 

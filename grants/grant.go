@@ -14,6 +14,7 @@ import (
 // policy is what the manager's settings and the client's registration say about its grants.
 type policy struct {
 	generation         uint64        // of the client
+	anyGeneration      bool          // the client has none: it lives in a table of the application's
 	accessLifetime     time.Duration // of an access token
 	refreshIdle        time.Duration // of a refresh token, from its rotation
 	refreshLifetime    time.Duration // of all refresh tokens of a grant
@@ -54,12 +55,18 @@ type issued struct {
 	scope          string
 	audience       []string
 	access         [32]byte
+	accessCreated  time.Time
 	accessExpires  time.Time
 	refresh        *token    // nil: none
 	refreshExpires time.Time // zero: never
 }
 
 // over tells whether nothing of the grant is alive whatever its expiries say.
+func (p policy) over(g *storage.Grant) bool {
+	return !g.Ended.IsZero() || !p.anyGeneration && g.Generation != p.generation
+}
+
+// over is policy.over of a generation that is known to count.
 func over(g *storage.Grant, generation uint64) bool {
 	return !g.Ended.IsZero() || g.Generation != generation
 }
@@ -116,6 +123,9 @@ func end(g *storage.Grant, now time.Time) bool {
 		return false
 	}
 	g.Ended = now
+	if g.Expires.IsZero() { // pruned like the others
+		g.Expires = now
+	}
 	if g.Refresh != nil {
 		shutRetry(g.Refresh)
 	}
@@ -195,7 +205,7 @@ func hand(g *storage.Grant, a *storage.Access, access [32]byte) *issued {
 	i := &issued{
 		id: g.ID, client: g.Client, user: g.User,
 		scope: g.Scope, audience: append([]string(nil), audienceOf(g, a)...),
-		access: access, accessExpires: a.Expires,
+		access: access, accessCreated: a.Created, accessExpires: a.Expires,
 	}
 	if a.Scope != "" {
 		i.scope = a.Scope

@@ -49,14 +49,14 @@ func (m *Manager) issueFor(ctx context.Context, i Issue, e *Event) (*tokenInfo, 
 		return nil, failure(err)
 	}
 	e.Client = c.ID
-	if i.User == "" && c.Public {
-		return nil, refusal(publicClient)
-	}
 	return m.issue(ctx, c, i, e)
 }
 
 // issue makes a grant for a client that may have it, and its first tokens.
 func (m *Manager) issue(ctx context.Context, c *client, i Issue, e *Event) (*tokenInfo, *Error) {
+	if i.User == "" && c.Public {
+		return nil, refusal(publicClient)
+	}
 	granted, err := grantable(c, i.Scope)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/go-oauth2/oauth2/v4"
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
@@ -22,7 +23,7 @@ func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.To
 		if err == unknown {
 			continue
 		} else if err != nil {
-			return nil, err
+			return nil, sound(err)
 		}
 		at := findAccess(g, t.digest(AccessKind))
 		switch {
@@ -46,7 +47,7 @@ func (m *Manager) LoadRefreshToken(ctx context.Context, refresh string) (oauth2.
 		if err == unknown {
 			continue
 		} else if err != nil {
-			return nil, err
+			return nil, sound(err)
 		}
 		at, presented, r := now(), t.digest(RefreshKind), g.Refresh
 		switch {
@@ -60,7 +61,7 @@ func (m *Manager) LoadRefreshToken(ctx context.Context, refresh string) (oauth2.
 		default:
 			continue
 		}
-		info := &tokenInfo{id: g.ID, audience: g.Audience}
+		info := &tokenInfo{id: g.ID, audience: slices.Clone(g.Audience)}
 		info.SetClientID(g.Client)
 		info.SetUserID(g.User)
 		info.SetScope(g.Scope)

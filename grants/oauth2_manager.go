@@ -19,7 +19,7 @@ func (m *Manager) GetClient(ctx context.Context, clientID string) (oauth2.Client
 	case err == unknownClient:
 		return nil, oerr.ErrInvalidClient
 	case err != nil:
-		return nil, err
+		return nil, sound(err)
 	}
 	return c.info, nil
 }

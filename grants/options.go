@@ -9,6 +9,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/internal/scope"
+	"github.com/ostiary-go/ostiary/storage"
 )
 
 // The defaults. Lifetimes can be overridden for a client by its registration.
@@ -33,6 +34,7 @@ type Option func(*Manager)
 // client's AccessLifetime overrides it.
 func AccessLifetime(d time.Duration) Option {
 	atLeast("AccessLifetime", d, time.Second)
+	hasEnd("AccessLifetime", d)
 	return func(m *Manager) { m.accessLifetime = d }
 }
 
@@ -40,6 +42,7 @@ func AccessLifetime(d time.Duration) Option {
 // 6749 4.4). Default 15 min; a client's AccessLifetime overrides it.
 func ClientAccessLifetime(d time.Duration) Option {
 	atLeast("ClientAccessLifetime", d, time.Second)
+	hasEnd("ClientAccessLifetime", d)
 	return func(m *Manager) { m.clientAccessLifetime = d }
 }
 
@@ -89,8 +92,8 @@ func LiveAccessTokens(n int) Option {
 	return func(m *Manager) { m.liveAccessTokens = n }
 }
 
-// StoreTimeout sets how long a request waits for the store before it is answered
-// temporarily_unavailable. Default 5 s.
+// StoreTimeout sets how long a request waits for the store, for the computation of slow secrets and for
+// functions of the application before it is answered temporarily_unavailable. Default 5 s.
 func StoreTimeout(d time.Duration) Option {
 	atLeast("StoreTimeout", d, time.Millisecond)
 	return func(m *Manager) { m.storeTimeout = d }
@@ -159,10 +162,18 @@ func atLeast[T int | time.Duration](option string, value, least T) {
 	}
 }
 
+// hasEnd panics for an access token that never expires.
+func hasEnd(option string, lifetime time.Duration) {
+	if lifetime == storage.Unlimited {
+		panic("grants: " + option + ": an access token has to expire")
+	}
+}
+
 // policyFor is what applies to the grants of c; user says whether they are a user's.
 func (m *Manager) policyFor(c *client, user bool) policy {
 	p := policy{
 		generation:         c.Generation,
+		anyGeneration:      m.registry == nil,
 		accessLifetime:     m.clientAccessLifetime,
 		refreshIdle:        m.refreshIdle,
 		refreshLifetime:    m.refreshLifetime,

@@ -27,7 +27,7 @@ func redeem(g *storage.Grant, r redemption, p policy, d draw, now time.Time) out
 		return refuse(unknown)
 	case g.Client != r.client:
 		return refuse(otherClient)
-	case over(g, p.generation):
+	case p.over(g):
 		return refuse(grantEnded)
 	}
 

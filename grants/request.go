@@ -23,10 +23,13 @@ type Request struct {
 }
 
 // String returns "[request]": what it holds is secret.
-func (r *Request) String() string { return "[request]" }
+func (Request) String() string { return "[request]" }
 
 // GoString returns "[request]".
-func (r *Request) GoString() string { return "[request]" }
+func (Request) GoString() string { return "[request]" }
 
 // LogValue implements [slog.LogValuer] with "[request]".
-func (r *Request) LogValue() slog.Value { return slog.StringValue("[request]") }
+func (Request) LogValue() slog.Value { return slog.StringValue("[request]") }
+
+// MarshalJSON returns "[request]".
+func (Request) MarshalJSON() ([]byte, error) { return []byte(`"[request]"`), nil }

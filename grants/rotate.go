@@ -25,7 +25,7 @@ func rotate(g *storage.Grant, r refreshment, p policy, d draw, now time.Time) ou
 	switch {
 	case g.Client != r.client:
 		return refuse(otherClient)
-	case over(g, p.generation):
+	case p.over(g):
 		return refuse(grantEnded)
 	case g.Refresh == nil:
 		return refuse(unknown)

@@ -73,7 +73,8 @@ func (opaque) Decode(token string) (kind Kind, id storage.ID, secret [32]byte, o
 		return 0, id, secret, false
 	}
 	var body [opaqueBytes]byte
-	if _, err := opaqueBase64.Decode(body[:], []byte(token[opaquePrefix:])); err != nil {
+	n, err := opaqueBase64.Decode(body[:], []byte(token[opaquePrefix:])) // which skips line ends
+	if err != nil || n != len(body) {
 		return 0, id, secret, false
 	}
 	if binary.BigEndian.Uint32(body[48:]) != opaqueChecksum(prefix, body[:48]) {

@@ -36,6 +36,9 @@ type tokenInfo struct {
 }
 
 func (m *Manager) info(i *issued, at time.Time) *tokenInfo {
+	if at.Before(i.accessCreated) { // a clock that was set back
+		at = i.accessCreated
+	}
 	t := &tokenInfo{id: i.id, audience: i.audience}
 	t.SetClientID(i.client)
 	t.SetUserID(i.user)

@@ -42,7 +42,8 @@ func (e *endpoint) credentials(r *request, ask *grants.Request) error {
 	case ask.ClientID != "" && ask.ClientID != id:
 		return invalidRequest("client_id differs from the client that authenticates")
 	}
-	ask.ClientID, ask.ClientSecret, r.secret = id, secret, secret
+	ask.ClientID, ask.ClientSecret = id, secret
+	r.clientID, r.secret = id, secret
 	return nil
 }
 
@@ -56,11 +57,11 @@ func basicOf(header string) string {
 }
 
 // parseBasic reads Basic credentials (RFC 7617 2) whose two halves are form-encoded (RFC 6749 2.3.1),
-// in that one reading only.
+// in that one reading only: spaces behind the scheme, and nothing else.
 func parseBasic(header string, limit int) (id, secret string, ok bool) {
-	_, encoded, ok := strings.Cut(header, " ")
+	scheme, encoded, _ := strings.Cut(header, " ")
 	encoded = strings.TrimLeft(encoded, " ")
-	if !ok || len(encoded) > limit {
+	if !strings.EqualFold(scheme, "Basic") || len(encoded) > limit {
 		return "", "", false
 	}
 	decoded, err := base64.StdEncoding.Strict().DecodeString(encoded)

@@ -18,8 +18,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -122,7 +126,7 @@ func (e *endpoint) do(r *request, do action) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.secret = ask.ClientSecret
+	r.clientID, r.secret = ask.ClientID, ask.ClientSecret
 	return do(r, ask)
 }
 
@@ -131,6 +135,9 @@ func (e *endpoint) do(r *request, do action) (map[string]any, error) {
 func (e *endpoint) logFailure(ctx context.Context, req *request, err error) {
 	refused := asError(err)
 	if answerTo(refused.Code).status < 500 {
+		if refused.Cause == nil { // refused before the manager saw it, which would have told
+			e.manager.Logger().InfoContext(ctx, "oauth", "event", string(grants.EventRefused), "reason", refused.Description, "remote", req.RemoteAddr)
+		}
 		return
 	}
 	level := slog.LevelError
@@ -146,7 +153,7 @@ func (e *endpoint) logFailure(ctx context.Context, req *request, err error) {
 
 // asError makes an *Error of what a manager of the application's returned that keeps no contract.
 func asError(err error) *grants.Error {
-	if e, ok := errors.AsType[*grants.Error](err); ok {
+	if e, ok := errors.AsType[*grants.Error](err); ok && e != nil {
 		return e
 	}
 	return &grants.Error{Code: serverError, Description: somethingWrong, Cause: err}
@@ -154,15 +161,17 @@ func asError(err error) *grants.Error {
 
 const somethingWrong = "something went wrong inside"
 
-// redact takes everything out of words that the client sent.
+// redact takes everything out of words that the client sent, also where it was quoted.
 func (r *request) redact(words string) string {
-	sent := []string{r.secret}
-	for _, values := range r.form {
-		sent = append(sent, values...)
-	}
+	sent := slices.Concat(slices.Collect(maps.Values(r.form))...)
+	sent = append(sent, r.clientID, r.secret)
+	sent = slices.DeleteFunc(sent, func(v string) bool {
+		return v == "" || len(v) < 6 && v != r.secret // short ones are no secrets, and stand in words
+	})
+	slices.SortFunc(sent, func(a, b string) int { return len(b) - len(a) }) // one may hold another
 	for _, v := range sent {
-		if len(v) >= 6 || v != "" && v == r.secret { // shorter ones are no secrets, and stand in words
-			words = strings.ReplaceAll(words, v, "[redacted]")
+		for _, form := range []string{v, strings.Trim(strconv.Quote(v), `"`), url.QueryEscape(v)} {
+			words = strings.ReplaceAll(words, form, "[redacted]")
 		}
 	}
 	return words

@@ -13,6 +13,7 @@ import (
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/internal/absent"
 	"github.com/ostiary-go/ostiary/internal/clientsecret"
 	"github.com/ostiary-go/ostiary/internal/pkce"
 	"github.com/ostiary-go/ostiary/internal/scope"
@@ -184,7 +185,7 @@ func (f *foreign) authenticate(ctx context.Context, r *grants.Request) (oauth2.C
 	switch {
 	case ctx.Err() != nil:
 		return nil, f.errorOf(ctx.Err())
-	case err != nil || client == nil || client.GetID() != r.ClientID:
+	case err != nil || absent.Nil(client) || client.GetID() != r.ClientID:
 		return nil, refused("invalid_client")
 	}
 	ok, err := clientsecret.Verify(ctx, client, r.ClientSecret)

@@ -27,8 +27,8 @@ var visibleParameters = []string{
 // request is a request whose form has been read.
 type request struct {
 	*http.Request
-	form   url.Values
-	secret string // the client's as sent, wherever it stood
+	form             url.Values
+	clientID, secret string // of the client as sent, wherever they stood
 }
 
 // read checks a request in the order in which several mistakes are answered: method, content type,
@@ -63,14 +63,16 @@ func isForm(contentType string) bool {
 }
 
 func (e *endpoint) body(w http.ResponseWriter, r *http.Request) (string, error) {
-	large := &grants.Error{Code: tooLarge, Description: "the body is too large"}
-	if r.ContentLength > e.bodyLimit {
-		w.Header().Set("Connection", "close") // the rest is not read
-		return "", large
+	var body []byte
+	var err error
+	large := r.ContentLength > e.bodyLimit
+	if !large {
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, e.bodyLimit))
+		_, large = errors.AsType[*http.MaxBytesError](err)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, e.bodyLimit))
-	if _, is := errors.AsType[*http.MaxBytesError](err); is {
-		return "", large
+	if large {
+		w.Header().Set("Connection", "close") // the rest is not read
+		return "", &grants.Error{Code: tooLarge, Description: "the body is too large"}
 	} else if err != nil {
 		return "", invalidRequest("the body could not be read")
 	}

@@ -3,11 +3,12 @@ package middleware
 import (
 	"errors"
 	"net/http"
-	"reflect"
 	"slices"
 
 	"github.com/go-oauth2/oauth2/v4"
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
+
+	"github.com/ostiary-go/ostiary/internal/absent"
 )
 
 // validate asks the Validator about the token access, and whether what it says will do here.
@@ -39,7 +40,7 @@ func (g *guard) validate(r *http.Request, access string) (token oauth2.TokenInfo
 // says401 tells whether the Validator's answer is that the token isn't good.
 func (g *guard) says401(token oauth2.TokenInfo, err error) bool {
 	if err == nil {
-		return isNil(token)
+		return absent.Nil(token)
 	}
 	return errors.Is(err, oerr.ErrInvalidAccessToken) ||
 		errors.Is(err, oerr.ErrExpiredAccessToken) ||
@@ -77,13 +78,4 @@ func ability[T any](token oauth2.TokenInfo) (T, bool) {
 		}
 		token = wrapper.Unwrap()
 	}
-}
-
-// isNil tells whether there is no token, be it for a nil pointer in the interface.
-func isNil(token oauth2.TokenInfo) bool {
-	if token == nil {
-		return true
-	}
-	v := reflect.ValueOf(token)
-	return v.Kind() == reflect.Pointer && v.IsNil()
 }

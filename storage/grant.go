@@ -114,7 +114,7 @@ func (d Digest) MarshalText() ([]byte, error) {
 
 // UnmarshalText reads what MarshalText writes.
 func (d *Digest) UnmarshalText(text []byte) error {
-	b, err := base64.RawURLEncoding.Strict().AppendDecode(nil, text)
+	b, err := decode(string(text))
 	if err != nil || len(b) != len(d) {
 		return errors.New("storage: not a digest")
 	}

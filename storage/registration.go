@@ -70,6 +70,11 @@ func (c *Client) Validate() error {
 	if !utf8.ValidString(c.Name) {
 		add("Name", c.Name, "is not UTF-8")
 	}
+	for key, value := range c.Metadata {
+		if !utf8.ValidString(key) || !utf8.ValidString(value) {
+			add("Metadata", key, "is not UTF-8")
+		}
+	}
 
 	if c.Public && (c.Secret != "" || c.OldSecret != "") {
 		add("Secret", "", "a public client has none")

@@ -121,7 +121,13 @@ func slowKey(plain string, salt []byte, rounds, size int) []byte {
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-func decode(s string) ([]byte, error) { return base64.RawURLEncoding.Strict().DecodeString(s) }
+func decode(s string) ([]byte, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err == nil && encode(b) != s { // it skips line ends
+		err = base64.CorruptInputError(len(s))
+	}
+	return b, err
+}
 
 // Decoy returns a stored form that costs as much to try as s and matches nothing. Trying it for a
 // client that does not exist keeps the time of the answer from telling so.

@@ -34,6 +34,10 @@ func main() {
 	db := flag.String("db", "quickstart.db", "`file` to keep clients and grants in")
 	newSecret := flag.Bool("new-secret", false, "replace the secret of the client demo")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "quickstart: %q is no option; -h shows them\n", flag.Arg(0))
+		os.Exit(2)
+	}
 
 	if err := run(*addr, *db, *newSecret); err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)

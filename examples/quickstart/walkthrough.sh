@@ -18,9 +18,9 @@ export no_proxy='*' # the server is on this machine
 # expect STATUS TEXT curl ... runs curl, shows what came, and stops unless that is as expected.
 expect() {
   want=$1 text=$2
-  shift 2
-  answer=$("$@" -sS -m 20 -w '\nHTTP %{http_code}')
-  printf '\n$ %s\n%s\n' "$*" "$answer"
+  shift 3
+  answer=$(curl -q "$@" -sS -m 20 -w '\nHTTP %{http_code}')
+  printf '\n$ curl %s\n%s\n' "$*" "$answer"
   case $answer in
     *"$text"*"HTTP $want") ;;
     *) printf '\nNOT AS EXPECTED: it should have been %s %s\n' "$want" "$text" >&2; exit 1 ;;

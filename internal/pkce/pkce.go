@@ -20,7 +20,7 @@ func WellFormedVerifier(s string) bool {
 // Base64url text of 32 octets without padding.
 func WellFormedChallenge(s string) bool {
 	octets, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	return err == nil && len(octets) == sha256.Size
+	return err == nil && len(octets) == sha256.Size && base64.RawURLEncoding.EncodeToString(octets) == s // it skips line ends
 }
 
 // Meets tells, in constant time, whether verifier meets an S256 challenge (RFC 7636 4.6).

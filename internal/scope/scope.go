@@ -14,11 +14,13 @@ func Parse(s string) (words []string, ok bool) {
 	if s == "" {
 		return nil, true
 	}
+	seen := make(map[string]bool)
 	for word := range strings.SplitSeq(s, " ") {
 		if !ValidWord(word) {
 			return nil, false
 		}
-		if !slices.Contains(words, word) {
+		if !seen[word] {
+			seen[word] = true
 			words = append(words, word)
 		}
 	}
@@ -47,8 +49,12 @@ func Has(s, word string) bool {
 
 // Within tells whether every one of words stands in the scope s.
 func Within(words []string, s string) bool {
+	granted := make(map[string]bool)
+	for w := range strings.SplitSeq(s, " ") {
+		granted[w] = true
+	}
 	for _, w := range words {
-		if !Has(s, w) {
+		if w == "" || !granted[w] {
 			return false
 		}
 	}

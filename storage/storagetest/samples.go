@@ -72,11 +72,13 @@ func fullGrant(seed int) *storage.Grant {
 			Salt:        []byte(text("salt")),
 			Fingerprint: digest("fingerprint"),
 			RetryUntil:  at(10),
+			Ancestor:    digest("ancestor"),
 		},
 		Access: []storage.Access{
 			{Digest: digest("access"), Scope: text("narrow"), Audience: []string{text("api")}, Created: at(11), Expires: at(12)},
 			{Digest: digest("second"), Scope: text("narrower"), Audience: []string{"", text("api")}, Created: at(13), Expires: at(14)},
 		},
+		See: storage.NewID(),
 	}
 }
 
