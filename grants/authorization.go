@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"unicode/utf8"
 
 	"github.com/go-oauth2/oauth2/v4"
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
@@ -50,7 +51,7 @@ func (m *Manager) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType,
 	if refused != nil {
 		return nil, bare(refused)
 	}
-	if tgr.UserID == "" {
+	if tgr.UserID == "" || !utf8.ValidString(tgr.UserID) {
 		return nil, oerr.ErrAccessDenied
 	}
 

@@ -61,6 +61,7 @@ const (
 	notOnBehalf          reason = "client_credentials on behalf of users is off"
 	notForUser           reason = "client may not act for the user"
 	wrongImport          reason = "malformed import"
+	malformedUser        reason = "user is not UTF-8"
 )
 
 // deadGrant is all that a client learns about a code or refresh token that is not accepted.
@@ -91,6 +92,7 @@ var refusals = map[reason]Error{
 	malformedVerifier:    {Code: "invalid_grant", Description: deadGrant},
 	missingVerifier:      {Code: "invalid_grant", Description: deadGrant},
 	wrongVerifier:        {Code: "invalid_grant", Description: deadGrant},
+	malformedUser:        {Code: "invalid_request", Description: "the user is not UTF-8"},
 	notOnBehalf:          {Code: "unauthorized_client", Description: "clients do not act for users here"},
 	notForUser:           {Code: "invalid_grant", Description: "the user is unknown, or the client may not act for it"},
 	unboundVerifier:      {Code: "invalid_request", Description: "code_verifier was sent for a code that was asked for without code_challenge"},

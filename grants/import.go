@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ostiary-go/ostiary/internal/scope"
 	"github.com/ostiary-go/ostiary/storage"
@@ -86,6 +87,8 @@ func (m *Manager) takeOver(ctx context.Context, i Import, e *Event) (bool, *Erro
 		return false, refusal(scopeBeyondClient)
 	case i.User == "" && c.Public:
 		return false, refusal(publicClient)
+	case !utf8.ValidString(i.User):
+		return false, refusal(malformedUser)
 	}
 	i.Scope = strings.Join(words, " ")
 	at := now()

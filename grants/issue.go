@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-oauth2/oauth2/v4"
 
@@ -56,6 +57,9 @@ func (m *Manager) issueFor(ctx context.Context, i Issue, e *Event) (*tokenInfo, 
 func (m *Manager) issue(ctx context.Context, c *client, i Issue, e *Event) (*tokenInfo, *Error) {
 	if i.User == "" && c.Public {
 		return nil, refusal(publicClient)
+	}
+	if !utf8.ValidString(i.User) {
+		return nil, refusal(malformedUser)
 	}
 	granted, err := grantable(c, i.Scope)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // client may do on its own. It is one record with all that is ever issued under it; every code and
 // token carries the grant's ID beside its secret, and the record keeps only digests of the secrets.
 //
-// A zero time means never, a nil pointer that the part does not exist.
+// A zero time means never, a nil pointer that the part does not exist. Strings are UTF-8.
 type Grant struct {
 	ID         ID       `json:"id"`
 	Client     string   `json:"client"`

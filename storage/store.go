@@ -7,7 +7,7 @@
 //	manager := grants.New(store)
 //
 // Who writes a store of his own implements [Store] and, unless clients live elsewhere, [Clients]; the
-// doc comments here are all there is to know, and package storagetest tries every promise in them.
+// doc comments here are all there is to know, and package storagetest tries what can be tried of them.
 //
 // What holds for all methods of both:
 //
@@ -33,10 +33,12 @@ import (
 
 // Store keeps grants: one record each, found by its ID and changed atomically. A store knows no field
 // of a Grant but ID, User, Client, Created and Expires, which it may index, and keeps the rest as the
-// Grant's own encodings ([Grant.MarshalBinary], JSON) give it.
+// Grant's own encodings ([Grant.MarshalBinary], JSON) give it. User and Client are any UTF-8, of any
+// length, with any character: a store whose keys are narrower indexes a digest of them. A record may have
+// a megabyte.
 type Store interface {
-	// Insert stores a new grant. If its ID is taken, whatever the rest, it returns ErrExists and leaves
-	// what is there as it was.
+	// Insert stores a new grant, whose ID is not zero. If its ID is taken, whatever the rest, it returns
+	// ErrExists and leaves what is there as it was.
 	Insert(ctx context.Context, g *Grant) error
 
 	// Grant returns the grant of that ID, or ErrNotFound. The grant may be shared with other callers:
@@ -52,8 +54,8 @@ type Store interface {
 	// to them. It does not keep the grant, block, or call the store.
 	//
 	// If change returns an error, nothing is stored and Update returns that error as it is. If change
-	// panics, nothing is stored and the panic goes on in the goroutine that called Update; the store
-	// serves on. Update returns only when what change has seen and what it left are durable, also
+	// panics or calls runtime.Goexit, nothing is stored and that goes on in the goroutine that called
+	// Update; the store serves on. Update returns only when what change has seen and what it left are durable, also
 	// where it changed nothing. After any other error than those of change, ErrNotFound and the
 	// context's, the outcome is unknown: the change was stored in full or not at all.
 	Update(ctx context.Context, id ID, change func(*Grant) error) error

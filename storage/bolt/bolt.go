@@ -34,8 +34,9 @@ type Store struct {
 	db     *bbolt.DB
 	writer chan struct{} // held by the one who writes
 
-	closing sync.RWMutex // read-held by every call that is under way
-	closed  bool
+	mu     sync.Mutex
+	closed bool
+	calls  sync.WaitGroup // those that are under way; none is added once closed is set
 
 	stopPruning context.CancelFunc
 	pruning     sync.WaitGroup
@@ -100,7 +101,10 @@ func openFile(path string) (*bbolt.DB, error) {
 	if err == nil && info.IsDir() {
 		return nil, errors.New("is a directory")
 	}
-	made := errors.Is(err, os.ErrNotExist)
+	if err == nil && !info.Mode().IsRegular() { // of which bbolt would begin to make one
+		return nil, errors.New("is no regular file")
+	}
+	empty := errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0
 	// With NoFreelistSync bbolt writes nothing while it opens; after that it is switched off again.
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, NoFreelistSync: true, NoStatistics: true})
 	switch {
@@ -115,8 +119,12 @@ func openFile(path string) (*bbolt.DB, error) {
 		db.Close()
 		return nil, err
 	}
-	if made {
-		if err := syncDir(filepath.Dir(path)); err != nil {
+	if empty {
+		err := os.Chmod(path, 0o600) // it may have been there, with another mode
+		if err == nil {
+			err = syncDir(filepath.Dir(path))
+		}
+		if err != nil {
 			db.Close()
 			return nil, err
 		}
@@ -170,13 +178,15 @@ func syncDir(dir string) error {
 // Close implements [storage.Store].
 func (s *Store) Close() error {
 	s.stopPruning()
-	s.closing.Lock()
-	defer s.closing.Unlock()
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	s.mu.Unlock()
 	s.pruning.Wait()
-	if s.closed {
+	s.calls.Wait()
+	if !first {
 		return nil
 	}
-	s.closed = true
 	return s.db.Close()
 }
 
@@ -185,12 +195,13 @@ func (s *Store) enter(ctx context.Context) (leave func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s.closing.RLock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.closing.RUnlock()
 		return nil, storage.ErrClosed
 	}
-	return s.closing.RUnlock, nil
+	s.calls.Add(1)
+	return s.calls.Done, nil
 }
 
 // view runs read in a read transaction. What it takes out of it, it copies.

@@ -38,7 +38,11 @@ func open(t testing.TB, path string) *bolt.Store {
 }
 
 func TestOpenMakesAPrivateFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "auth.db")
+	isPrivate(t, filepath.Join(t.TempDir(), "auth.db"))
+}
+
+func isPrivate(t *testing.T, path string) {
+	t.Helper()
 	open(t, path)
 	info, err := os.Stat(path)
 	if err != nil {
@@ -46,6 +50,28 @@ func TestOpenMakesAPrivateFile(t *testing.T) {
 	}
 	if mode := info.Mode().Perm(); mode != 0o600 && runtime.GOOS != "windows" {
 		t.Errorf("mode %o, want 600", mode)
+	}
+}
+
+// An empty file that somebody made beforehand becomes a store, and private.
+func TestOpenTakesAnEmptyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.db")
+	if err := os.WriteFile(path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	isPrivate(t, path)
+}
+
+// Close does not wait for the pruner while that waits for Close.
+func TestCloseMeetsThePruner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.db")
+	for range 30 {
+		store, err := bolt.Open(path, bolt.PruneEvery(time.Microsecond))
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+		store.Close()
 	}
 }
 
@@ -71,6 +97,7 @@ func TestOpenRefuses(t *testing.T) {
 		words string
 	}{
 		{"a directory", func(t *testing.T, path string) { os.Mkdir(path, 0o700) }, "is a directory"},
+		{"a device", func(t *testing.T, path string) { os.Symlink(os.DevNull, path) }, "no regular file"},
 		{"a text file", func(t *testing.T, path string) {
 			os.WriteFile(path, []byte(strings.Repeat("all work and no play\n", 2000)), 0o600)
 		}, "no bbolt file"},

@@ -10,8 +10,8 @@ import (
 )
 
 var inserting = []promise{
-	{"Insert/round_trip", "Insert stores a new grant.", insertRoundTrip},
-	{"Insert/megabyte", "Insert stores a new grant.", insertMegabyte},
+	{"Insert/round_trip", "Insert stores a new grant", insertRoundTrip},
+	{"Insert/megabyte", "A record may have a megabyte.", insertMegabyte},
 	{"Insert/taken", "If its ID is taken, whatever the rest, it returns ErrExists and leaves what is there as it was.", insertTaken},
 	{"Insert/one_of_many", "If its ID is taken, whatever the rest, it returns ErrExists", insertOneOfMany},
 }

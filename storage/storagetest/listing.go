@@ -14,7 +14,7 @@ import (
 
 var listing = []promise{
 	{"Grants/chosen", "Grants yields the grants that f chooses", grantsChosen},
-	{"Grants/odd_names", "Grants yields the grants that f chooses", grantsOddNames},
+	{"Grants/odd_names", "User and Client are any UTF-8, of any length, with any character", grantsOddNames},
 	{"Grants/moved", "Grants yields the grants that f chooses", grantsMoved},
 	{"Grants/order", "in the order of their IDs", grantsOrder},
 	{"Grants/many", "all others are yielded exactly once, as they stand.", grantsMany},

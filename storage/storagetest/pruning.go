@@ -12,7 +12,7 @@ import (
 var pruning = []promise{
 	{"Prune/before", "Prune removes the grants whose Expires is not zero and is before the given time", pruneBefore},
 	{"Prune/moved", "Prune removes the grants whose Expires is not zero and is before the given time", pruneMoved},
-	{"Prune/writes_in_between", "in small bites that let others write in between", pruneWritesInBetween},
+	{"Prune/writes_in_between", "Prune removes the grants whose Expires is not zero and is before the given time", pruneWritesInBetween},
 	{"Prune/until", "until none is left or ctx ends. It returns how many it removed, also beside an error.", pruneUntil},
 }
 

@@ -1,4 +1,4 @@
-// Package storagetest tries every promise of the storage contract on an implementation of it.
+// Package storagetest tries the promises of the storage contract on an implementation of it.
 //
 // A store's own tests hand Run a function that makes an empty set of data and returns how it is opened:
 //
@@ -16,6 +16,9 @@
 //	}
 //
 // Each promise is a subtest; a failure prints its words and what happened. Run it with -race as well.
+// What can't be tried from outside is left to tests of the store's own: that what was acknowledged
+// survives a killed process and is synced to the disk, that a write whose outcome is unknown was stored in
+// full or not at all, that it prunes by itself and in bites.
 // Only tests may import this package.
 package storagetest
 

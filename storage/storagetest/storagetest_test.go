@@ -225,8 +225,12 @@ var untried = []string{
 	"Update returns only when what change has seen and what it left are durable,",
 	"After any other error than those of change, ErrNotFound and the context's, the outcome is unknown: the change was stored in full or not at all.",
 	"Stores run it by themselves.",
+	"in small bites that let others write in between",
 	// how a store is written
 	"A store knows no field of a Grant but ID, User, Client, Created and Expires, which it may index, and keeps the rest as the Grant's own encodings ([Grant.MarshalBinary], JSON) give it.",
+	"a store whose keys are narrower indexes a digest of them.",
+	// what the caller does
+	"whose ID is not zero",
 }
 
 func TestQuotes(t *testing.T) {

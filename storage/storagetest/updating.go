@@ -19,8 +19,8 @@ var updating = []promise{
 	{"Update/own_grant", "change gets a grant of its own, which it may alter in every field but ID.", updateOwnGrant},
 	{"Update/fresh_grant", "It may be called more than once, each time with a fresh grant as it stands then", updateFreshGrant},
 	{"Update/error_as_it_is", "If change returns an error, nothing is stored and Update returns that error as it is.", updateErrorAsItIs},
-	{"Update/panic", "If change panics, nothing is stored and the panic goes on in the goroutine that called Update; the store serves on.", updatePanic},
-	{"Update/goexit", "the store serves on.", updateGoexit},
+	{"Update/panic", "If change panics or calls runtime.Goexit, nothing is stored and that goes on in the goroutine that called Update; the store serves on.", updatePanic},
+	{"Update/goexit", "If change panics or calls runtime.Goexit, nothing is stored and that goes on in the goroutine that called Update; the store serves on.", updateGoexit},
 	{"Update/no_change", "also where it changed nothing", updateNoChange},
 }
 
