@@ -7,32 +7,33 @@
 //	defer store.Close()
 //
 // The file belongs to one process at a time and has mode 0600. Every write is on disk before it is
-// answered, by two fdatasyncs a commit. Records that have expired are removed in the background. The
-// file holds digests, no token, code or secret; pages that were freed keep old bytes until they are
-// used again.
+// answered, by two fdatasyncs that all writes share which wait at that moment. Records that have expired
+// are removed in the background. The file holds digests, no token, code or secret; pages that were freed
+// keep old bytes until they are used again.
+//
+// Where a commit fails, as on a full disk, the callers get [storage.ErrUnavailable] and the store serves
+// on. bbolt syncs twice, so a failed commit may have happened: the store makes sure of it before it
+// answers or writes anything else.
 package bolt
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
-	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/ostiary-go/ostiary/storage"
 )
 
-// Store is a [storage.Store] and [storage.Clients] on one bbolt file.
+// Store is a [storage.Store], [storage.Clients] and [storage.Watcher] on one bbolt file.
 type Store struct {
-	db     *bbolt.DB
-	writer chan struct{} // held by the one who writes
+	db        *bbolt.DB
+	layout    *layout
+	committer *committer // nil: read only
+	closeDB   func() error
 
 	mu     sync.Mutex
 	closed bool
@@ -45,6 +46,7 @@ type Store struct {
 var (
 	_ storage.Store   = (*Store)(nil)
 	_ storage.Clients = (*Store)(nil)
+	_ storage.Watcher = (*Store)(nil)
 )
 
 // Option changes how a file is opened. Later ones win.
@@ -52,7 +54,11 @@ type Option func(*config)
 
 type config struct {
 	pruneEvery time.Duration
+	namespace  string
+	readOnly   bool
 }
+
+const defaultPruneEvery = time.Minute
 
 // PruneEvery sets how often expired grants are removed in the background. Default a minute; 0 leaves
 // it to the application to call [Store.Prune].
@@ -63,116 +69,67 @@ func PruneEvery(d time.Duration) Option {
 	return func(c *config) { c.pruneEvery = d }
 }
 
-// The buckets. Their names begin alike, so that they can share a file with others.
-var (
-	metaBucket    = []byte("ostiary.meta")
-	grantsBucket  = []byte("ostiary.grants")  // ID -> grant
-	expiresBucket = []byte("ostiary.expires") // expiry, ID -> nothing
-	usersBucket   = []byte("ostiary.users")   // digest of the user, ID -> nothing
-	clientsBucket = []byte("ostiary.clients") // client ID -> JSON
-)
+// Namespace puts a store's buckets under names of their own, so that several stores, one for each tenant
+// say, can share a database: see [New]. Stores of different namespaces know nothing of each other.
+func Namespace(name string) Option {
+	if name == "" {
+		panic("bolt: Namespace: no name")
+	}
+	return func(c *config) { c.namespace = name }
+}
 
-var schemaKey = []byte("schema")
+// ReadOnly opens a file, which has to be there, without altering it, for tools. Several processes may
+// read a file at a time, and none while it is held for writing; every write is refused.
+func ReadOnly() Option {
+	return func(c *config) { c.readOnly = true }
+}
 
-const schemaVersion = "1"
-
-// patience is how long Open waits for a file that another process holds.
-const patience = 500 * time.Millisecond
-
-// Open opens the file at path, or makes it. It fails, within a second and without having altered
-// anything, where the file is held by another process, is a directory, was not made by this package
-// or was made by a newer version of it.
-func Open(path string, options ...Option) (*Store, error) {
-	c := config{pruneEvery: time.Minute}
+func configOf(options []Option) config {
+	c := config{pruneEvery: defaultPruneEvery}
 	for _, o := range options {
 		o(&c)
 	}
-	db, err := openFile(path)
+	return c
+}
+
+// Open opens the file at path, or makes it. It fails, within a second and without having altered
+// anything, where the file is held by another process, is a directory or a device, was not made by this
+// package or was made by a newer version of it. A file of an older version is brought up to date.
+func Open(path string, options ...Option) (*Store, error) {
+	c := configOf(options)
+	db, err := openFile(path, c)
 	if err != nil {
 		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
 	}
-	s := &Store{db: db, writer: make(chan struct{}, 1)}
-	s.startPruning(c.pruneEvery)
+	s := newStore(db, c)
+	s.closeDB = func() error { return closeFile(db, c.readOnly) }
 	return s, nil
 }
 
-func openFile(path string) (*bbolt.DB, error) {
-	info, err := os.Stat(path)
-	if err == nil && info.IsDir() {
-		return nil, errors.New("is a directory")
+// New puts a store into a database of the application's own, beside its buckets, under names that begin
+// with "ostiary". Close leaves the database open. The application's transactions are its own: it can't
+// share one with the store, and one that writes keeps the store waiting.
+//
+// Several stores can share a database if all but one have a [Namespace]. Of [ReadOnly] the database
+// decides.
+func New(db *bbolt.DB, options ...Option) (*Store, error) {
+	c := configOf(options)
+	c.readOnly = db.IsReadOnly()
+	if err := prepare(db, c, true); err != nil {
+		return nil, fmt.Errorf("bolt: %s: %w", db.Path(), err)
 	}
-	if err == nil && !info.Mode().IsRegular() { // of which bbolt would begin to make one
-		return nil, errors.New("is no regular file")
-	}
-	empty := errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0
-	// With NoFreelistSync bbolt writes nothing while it opens; after that it is switched off again.
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, NoFreelistSync: true, NoStatistics: true})
-	switch {
-	case errors.Is(err, bbolterrors.ErrTimeout):
-		return nil, errors.New("is held by another process")
-	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrVersionMismatch), errors.Is(err, bbolterrors.ErrChecksum):
-		return nil, fmt.Errorf("is no bbolt file, or a damaged one: %w", err)
-	case err != nil:
-		return nil, err
-	}
-	if err := prepare(db); err != nil {
-		db.Close()
-		return nil, err
-	}
-	if empty {
-		err := os.Chmod(path, 0o600) // it may have been there, with another mode
-		if err == nil {
-			err = syncDir(filepath.Dir(path))
-		}
-		if err != nil {
-			db.Close()
-			return nil, err
-		}
-	}
-	return db, nil
+	s := newStore(db, c)
+	s.closeDB = func() error { return nil }
+	return s, nil
 }
 
-// prepare refuses a file of somebody else's and lays out an empty one.
-func prepare(db *bbolt.DB) error {
-	laidOut := false
-	err := db.View(func(tx *bbolt.Tx) error {
-		if meta := tx.Bucket(metaBucket); meta != nil {
-			laidOut = true
-			if v := string(meta.Get(schemaKey)); v != schemaVersion {
-				return fmt.Errorf("has schema version %q, and this version of ostiary knows %q alone", v, schemaVersion)
-			}
-			return nil
-		}
-		if name, _ := tx.Cursor().First(); name != nil {
-			return errors.New("is a bbolt file, but not of ostiary's making")
-		}
-		return nil
-	})
-	db.NoFreelistSync = false
-	if err != nil || laidOut {
-		return err
+func newStore(db *bbolt.DB, c config) *Store {
+	s := &Store{db: db, layout: newLayout(c.namespace), stopPruning: func() {}}
+	if !c.readOnly {
+		s.committer = newCommitter(db, s.layout)
+		s.startPruning(c.pruneEvery)
 	}
-	return db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{metaBucket, grantsBucket, expiresBucket, usersBucket, clientsBucket} {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		return tx.Bucket(metaBucket).Put(schemaKey, []byte(schemaVersion))
-	})
-}
-
-// syncDir makes the name of a new file durable: bbolt syncs the file, not its folder.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // has no such thing
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return s
 }
 
 // Close implements [storage.Store].
@@ -182,12 +139,18 @@ func (s *Store) Close() error {
 	first := !s.closed
 	s.closed = true
 	s.mu.Unlock()
+	if first && s.committer != nil {
+		close(s.committer.ending)
+	}
 	s.pruning.Wait()
 	s.calls.Wait()
 	if !first {
 		return nil
 	}
-	return s.db.Close()
+	if s.committer != nil {
+		s.committer.close()
+	}
+	return s.closeDB()
 }
 
 // enter begins a call; leave ends it.
@@ -214,60 +177,18 @@ func (s *Store) view(ctx context.Context, read func(tx *bbolt.Tx) error) error {
 	return s.db.View(read)
 }
 
-// errUnchanged is returned by a write that has nothing to store. What it has seen is durable already:
-// one transaction begins when the one before it is on disk.
-var errUnchanged = errors.New("unchanged")
+var errReadOnly = errors.New("bolt: the file is open for reading only")
 
-// write runs change alone in a transaction and returns when that is on disk. An error of change is
-// returned as it is, with nothing stored; ctx.Err() means that change has not run.
-func (s *Store) write(ctx context.Context, change func(tx *bbolt.Tx) error) error {
+// write stages a change and returns when it is on disk. An error of change is returned as it is, with
+// nothing stored; ctx.Err() means that nothing was.
+func (s *Store) write(ctx context.Context, change func(*staging) error) error {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	select {
-	case s.writer <- struct{}{}:
-		defer func() { <-s.writer }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if s.committer == nil {
+		return errReadOnly
 	}
-	if err := ctx.Err(); err != nil { // both were ready
-		return err
-	}
-	committing := false
-	err = s.db.Update(func(tx *bbolt.Tx) error {
-		err := change(tx)
-		committing = err == nil
-		return err
-	})
-	switch {
-	case err == errUnchanged:
-		return nil
-	case err != nil && committing:
-		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
-	}
-	return err
-}
-
-func (s *Store) startPruning(every time.Duration) {
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stopPruning = cancel
-	if every == 0 {
-		return
-	}
-	s.pruning.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			if _, err := s.Prune(ctx, time.Now()); err != nil && ctx.Err() == nil {
-				slog.Error("bolt: pruning failed", "error", err)
-			}
-		}
-	})
+	return s.committer.commit(ctx, change)
 }

@@ -19,7 +19,7 @@ import (
 func (s *Store) GetByID(ctx context.Context, id string) (oauth2.ClientInfo, error) {
 	var c *storage.Client
 	err := s.view(ctx, func(tx *bbolt.Tx) (err error) {
-		c, err = getClient(tx, id)
+		c, err = decodeClient(id, s.layout.in(tx, clientsBucket).Get([]byte(id)))
 		return err
 	})
 	if err != nil {
@@ -33,40 +33,42 @@ func (s *Store) PutClient(ctx context.Context, c *storage.Client) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	put := c.Clone()
-	put.Generation = newGeneration()
-	return s.write(ctx, func(tx *bbolt.Tx) error {
-		old, err := getClient(tx, c.ID)
+	id, put, generation := c.ID, c.Clone(), newGeneration()
+	return s.write(ctx, func(s *staging) error {
+		old, err := s.client(id)
 		switch {
 		case err == nil:
 			put.Generation = old.Generation
 		case err != storage.ErrNotFound:
 			return err
+		default:
+			put.Generation = generation
 		}
-		return putClient(tx, put)
+		return s.putClient(put)
 	})
 }
 
 // EndClient implements [storage.Clients].
 func (s *Store) EndClient(ctx context.Context, id string) error {
 	generation := newGeneration()
-	return s.write(ctx, func(tx *bbolt.Tx) error {
-		c, err := getClient(tx, id)
+	return s.write(ctx, func(s *staging) error {
+		c, err := s.client(id)
 		if err != nil {
 			return err
 		}
 		c.Generation = generation
-		return putClient(tx, c)
+		return s.putClient(c)
 	})
 }
 
 // DeleteClient implements [storage.Clients].
 func (s *Store) DeleteClient(ctx context.Context, id string) error {
-	return s.write(ctx, func(tx *bbolt.Tx) error {
-		if _, err := getClient(tx, id); err != nil {
+	return s.write(ctx, func(s *staging) error {
+		if _, err := s.client(id); err != nil {
 			return err
 		}
-		return tx.Bucket(clientsBucket).Delete([]byte(id))
+		s.delete(clientsBucket, []byte(id))
+		return nil
 	})
 }
 
@@ -77,13 +79,13 @@ func (s *Store) Clients(ctx context.Context) iter.Seq2[*storage.Client, error] {
 		for {
 			var page []*storage.Client
 			err := s.view(ctx, func(tx *bbolt.Tx) error {
-				cursor := tx.Bucket(clientsBucket).Cursor()
+				cursor := s.layout.in(tx, clientsBucket).Cursor()
 				k, v := cursor.Seek(after)
 				if after != nil && bytes.Equal(k, after) {
 					k, v = cursor.Next()
 				}
 				for ; k != nil && len(page) < pageSize; k, v = cursor.Next() {
-					c, err := decodeClient(v)
+					c, err := decodeClient(string(k), v)
 					if err != nil {
 						return err
 					}
@@ -108,20 +110,17 @@ func (s *Store) Clients(ctx context.Context) iter.Seq2[*storage.Client, error] {
 	}
 }
 
-func getClient(tx *bbolt.Tx, id string) (*storage.Client, error) {
-	data := tx.Bucket(clientsBucket).Get([]byte(id))
-	if data == nil {
-		return nil, storage.ErrNotFound
-	}
-	return decodeClient(data)
+func (s *staging) client(id string) (*storage.Client, error) {
+	return decodeClient(id, s.get(clientsBucket, []byte(id)))
 }
 
-func putClient(tx *bbolt.Tx, c *storage.Client) error {
+func (s *staging) putClient(c *storage.Client) error {
 	data, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(clientsBucket).Put([]byte(c.ID), data)
+	s.put(clientsBucket, []byte(c.ID), seal([]byte(c.ID), data))
+	return nil
 }
 
 func newGeneration() uint64 {
@@ -134,10 +133,17 @@ func newGeneration() uint64 {
 	}
 }
 
-func decodeClient(data []byte) (*storage.Client, error) {
+func decodeClient(id string, record []byte) (*storage.Client, error) {
+	if record == nil {
+		return nil, storage.ErrNotFound
+	}
 	c := new(storage.Client)
-	if err := json.Unmarshal(data, c); err != nil {
-		return nil, fmt.Errorf("bolt: damaged client record: %w", err)
+	data, err := unseal([]byte(id), record)
+	if err == nil {
+		err = json.Unmarshal(data, c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bolt: client %q: %w", id, err)
 	}
 	return c, nil
 }

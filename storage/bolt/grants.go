@@ -3,12 +3,9 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -21,14 +18,16 @@ func (s *Store) Insert(ctx context.Context, g *storage.Grant) error {
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(tx *bbolt.Tx) error {
-		if tx.Bucket(grantsBucket).Get(g.ID[:]) != nil {
+	id, user, record := g.ID, g.User, seal(g.ID[:], data)
+	expires := g.Expires
+	return s.write(ctx, func(s *staging) error {
+		if s.get(grantsBucket, id[:]) != nil {
 			return storage.ErrExists
 		}
-		if err := tx.Bucket(grantsBucket).Put(g.ID[:], data); err != nil {
-			return err
-		}
-		return reindex(tx, g.ID, keys{}, indexKeys(g))
+		s.put(grantsBucket, id[:], record)
+		s.fileExpiry(id, expires)
+		s.fileUser(id, user)
+		return nil
 	})
 }
 
@@ -36,7 +35,7 @@ func (s *Store) Insert(ctx context.Context, g *storage.Grant) error {
 func (s *Store) Grant(ctx context.Context, id storage.ID) (*storage.Grant, error) {
 	var g *storage.Grant
 	err := s.view(ctx, func(tx *bbolt.Tx) (err error) {
-		g, err = decodeGrant(tx.Bucket(grantsBucket).Get(id[:]))
+		g, err = decodeGrant(id, s.layout.in(tx, grantsBucket).Get(id[:]))
 		return err
 	})
 	return g, err
@@ -44,30 +43,36 @@ func (s *Store) Grant(ctx context.Context, id storage.ID) (*storage.Grant, error
 
 // Update implements [storage.Store].
 func (s *Store) Update(ctx context.Context, id storage.ID, change func(*storage.Grant) error) error {
-	return s.write(ctx, func(tx *bbolt.Tx) error {
-		before := tx.Bucket(grantsBucket).Get(id[:])
-		g, err := decodeGrant(before)
+	return s.write(ctx, func(s *staging) error {
+		before := s.get(grantsBucket, id[:])
+		g, err := decodeGrant(id, before)
 		if err != nil {
 			return err
 		}
-		old := indexKeys(g)
+		user, expires := g.User, g.Expires
 		if err := change(g); err != nil {
 			return err
 		}
 		if g.ID != id {
 			return errors.New("bolt: a change must not alter the ID of a grant")
 		}
-		after, err := g.MarshalBinary()
+		data, err := g.MarshalBinary()
 		if err != nil {
 			return err
 		}
+		after := seal(id[:], data)
 		if bytes.Equal(before, after) {
-			return errUnchanged
+			return nil
 		}
-		if err := reindex(tx, id, old, indexKeys(g)); err != nil {
-			return err
+		s.put(grantsBucket, id[:], after)
+		if expires.IsZero() || g.Expires.Before(expires) {
+			s.fileExpiry(id, g.Expires)
 		}
-		return tx.Bucket(grantsBucket).Put(id[:], after)
+		if g.User != user {
+			s.unfileUser(id, user)
+			s.fileUser(id, g.User)
+		}
+		return nil
 	})
 }
 
@@ -97,7 +102,7 @@ func (s *Store) Grants(ctx context.Context, f storage.Filter) iter.Seq2[*storage
 		for more := true; more; {
 			var page []*storage.Grant
 			err := s.view(ctx, func(tx *bbolt.Tx) (err error) {
-				page, f.After, more, err = readPage(tx, f)
+				page, f.After, more, err = s.layout.readPage(tx, f)
 				return err
 			})
 			for _, g := range page {
@@ -114,14 +119,14 @@ func (s *Store) Grants(ctx context.Context, f storage.Filter) iter.Seq2[*storage
 }
 
 // readPage returns the next grants that f chooses, where it got to, and whether there may be more.
-func readPage(tx *bbolt.Tx, f storage.Filter) (page []*storage.Grant, last storage.ID, more bool, err error) {
+func (l *layout) readPage(tx *bbolt.Tx, f storage.Filter) (page []*storage.Grant, last storage.ID, more bool, err error) {
 	bucket, prefix := grantsBucket, []byte(nil)
 	if f.User != "" {
 		bucket, prefix = usersBucket, userPrefix(f.User)
 	}
 	last = f.After
 	size := 0
-	cursor := tx.Bucket(bucket).Cursor()
+	cursor := l.in(tx, bucket).Cursor()
 	from := append(bytes.Clone(prefix), last[:]...)
 	k, v := cursor.Seek(from)
 	for looks := 0; bytes.HasPrefix(k, prefix) && k != nil; k, v = cursor.Next() {
@@ -134,11 +139,11 @@ func readPage(tx *bbolt.Tx, f storage.Filter) (page []*storage.Grant, last stora
 		}
 		looks++
 		if f.User != "" {
-			v = tx.Bucket(grantsBucket).Get(id[:])
+			v = l.in(tx, grantsBucket).Get(id[:])
 		}
-		g, err := decodeGrant(v)
+		g, err := decodeGrant(id, v)
 		if err != nil {
-			return page, last, false, fmt.Errorf("bolt: grant %s: %w", id, err)
+			return page, last, false, err
 		}
 		if f.Matches(g) {
 			page, size = append(page, g), size+len(v)
@@ -148,61 +153,17 @@ func readPage(tx *bbolt.Tx, f storage.Filter) (page []*storage.Grant, last stora
 	return page, last, false, nil
 }
 
-// keys are the keys under which a grant stands in the indexes; nil means it does not.
-type keys struct{ expires, user []byte }
-
-func indexKeys(g *storage.Grant) keys {
-	var k keys
-	if !g.Expires.IsZero() {
-		k.expires = append(expiryPrefix(g.Expires), g.ID[:]...)
-	}
-	if g.User != "" {
-		k.user = append(userPrefix(g.User), g.ID[:]...)
-	}
-	return k
-}
-
-func reindex(tx *bbolt.Tx, id storage.ID, before, after keys) error {
-	for _, index := range []struct{ bucket, before, after []byte }{
-		{expiresBucket, before.expires, after.expires},
-		{usersBucket, before.user, after.user},
-	} {
-		if bytes.Equal(index.before, index.after) {
-			continue
-		}
-		b := tx.Bucket(index.bucket)
-		if index.before != nil {
-			if err := b.Delete(index.before); err != nil {
-				return err
-			}
-		}
-		if index.after != nil {
-			if err := b.Put(index.after, nil); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// expiryPrefix sorts as bytes as the times sort, those before 1970 included.
-func expiryPrefix(t time.Time) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(t.UnixMilli())^1<<63)
-}
-
-// userPrefix is of one length for all users, so that none is the beginning of another's.
-func userPrefix(user string) []byte {
-	sum := sha256.Sum256([]byte(user))
-	return sum[:16]
-}
-
-func decodeGrant(data []byte) (*storage.Grant, error) {
-	if data == nil {
+func decodeGrant(id storage.ID, record []byte) (*storage.Grant, error) {
+	if record == nil {
 		return nil, storage.ErrNotFound
 	}
 	g := new(storage.Grant)
-	if err := g.UnmarshalBinary(data); err != nil {
-		return nil, err
+	data, err := unseal(id[:], record)
+	if err == nil {
+		err = g.UnmarshalBinary(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bolt: grant %s: %w", id, err)
 	}
 	return g, nil
 }

@@ -3,56 +3,86 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"errors"
+	"log/slog"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/ostiary-go/ostiary/storage"
 )
 
-// A transaction of the pruner removes at most this many grants, so that others get in between.
+// An operation of the pruner looks at so many grants at most, so that others get in between.
 const pruneBite = 1000
 
 // Prune implements [storage.Store].
 func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
-	removed := 0
+	total := 0
+	var damaged error
 	for {
-		n := 0
-		err := s.write(ctx, func(tx *bbolt.Tx) (err error) {
-			n, err = pruneSome(tx, before)
-			if n == 0 && err == nil {
-				return errUnchanged
-			}
-			return err
+		looked, removed, bad := 0, 0, error(nil)
+		err := s.write(ctx, func(s *staging) error {
+			looked, removed, bad = s.prune(before)
+			return nil
 		})
 		if err != nil {
-			return removed, err
+			return total, err
 		}
-		removed += n
-		if n < pruneBite {
-			return removed, nil
+		total, damaged = total+removed, errors.Join(damaged, bad)
+		s.committer.counters.pruned.Add(int64(removed))
+		if looked < pruneBite {
+			return total, damaged
 		}
 	}
 }
 
-func pruneSome(tx *bbolt.Tx, before time.Time) (int, error) {
-	var due []storage.ID
+// prune takes the first entries that are due out of the expiry index, with their grants. One that lives
+// longer than its entry says is filed anew; a damaged one stays, without an entry.
+func (s *staging) prune(before time.Time) (looked, removed int, damaged error) {
+	var due [][]byte
 	end := expiryPrefix(before)
-	cursor := tx.Bucket(expiresBucket).Cursor()
+	cursor := s.layout.in(s.tx, expiresBucket).Cursor()
 	for k, _ := cursor.First(); k != nil && len(due) < pruneBite && bytes.Compare(k[:len(end)], end) < 0; k, _ = cursor.Next() {
-		due = append(due, storage.ID(k[len(end):]))
+		due = append(due, bytes.Clone(k))
 	}
-	for _, id := range due {
-		g, err := decodeGrant(tx.Bucket(grantsBucket).Get(id[:]))
-		if err != nil {
-			return 0, err
+	for _, key := range due {
+		id := storage.ID(key[len(end):])
+		record := s.get(grantsBucket, id[:])
+		s.delete(expiresBucket, key)
+		if record == nil { // a further entry of one that has gone
+			continue
 		}
-		if err := reindex(tx, id, indexKeys(g), keys{}); err != nil {
-			return 0, err
-		}
-		if err := tx.Bucket(grantsBucket).Delete(id[:]); err != nil {
-			return 0, err
+		g, err := decodeGrant(id, record)
+		switch {
+		case err != nil:
+			damaged = errors.Join(damaged, err)
+		case g.Expires.IsZero() || !g.Expires.Truncate(time.Millisecond).Before(before):
+			s.fileExpiry(id, g.Expires)
+		default:
+			s.delete(grantsBucket, id[:])
+			s.unfileUser(id, g.User)
+			removed++
 		}
 	}
-	return len(due), nil
+	return len(due), removed, damaged
+}
+
+func (s *Store) startPruning(every time.Duration) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stopPruning = cancel
+	if every == 0 {
+		return
+	}
+	s.pruning.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if _, err := s.Prune(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				slog.Error("bolt: pruning failed", "error", err)
+			}
+		}
+	})
 }
