@@ -67,9 +67,9 @@ func ExampleParseID() {
 }
 
 func ExampleNewID() {
-	first, second := storage.NewID(), storage.NewID()
-	fmt.Println(first.String() < second.String()) // in the order in which they were drawn
-	// Output: true
+	id := storage.NewID()
+	fmt.Println(len(id.String()), id.IsZero())
+	// Output: 36 false
 }
 
 func ExampleFilter() {
