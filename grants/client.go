@@ -21,8 +21,24 @@ type client struct {
 	info oauth2.ClientInfo // as the client store gave it
 }
 
-// client looks up a client. An unknown one is the reason unknownClient; any other error is a failure.
+// client looks up a client, which is shared: read only. An unknown one is the reason unknownClient; any
+// other error is a failure.
 func (m *Manager) client(ctx context.Context, id string) (*client, error) {
+	if m.cache == nil || m.registry == nil {
+		return m.readClient(ctx, id)
+	}
+	if c, ok := m.cache.clients.get(id); ok {
+		return c, nil
+	}
+	counter := m.cache.clients.counter(id)
+	c, err := m.readClient(ctx, id)
+	if err == nil {
+		m.cache.clients.put(id, c, counter)
+	}
+	return c, err
+}
+
+func (m *Manager) readClient(ctx context.Context, id string) (*client, error) {
 	info, err := m.clients.GetByID(ctx, id)
 	switch {
 	case err != nil && m.isNotFound(err):

@@ -18,7 +18,14 @@ import (
 // "", since a digest can't be turned back, and GetUserID is "" for a client's own token. It does not
 // print its token. [GrantID] tells the grant.
 func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.TokenInfo, error) {
+	if info, err, ok := m.loadCached(access); ok {
+		if err != nil {
+			return nil, err
+		}
+		return info, nil
+	}
 	for _, t := range m.readings(access, AccessKind) {
+		counter := m.counter(t.id)
 		g, err := m.load(ctx, t)
 		if err == unknown {
 			continue
@@ -31,6 +38,7 @@ func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.To
 		case past(g.Access[at].Expires, now()):
 			return nil, oerr.ErrExpiredAccessToken
 		default:
+			m.remember(t, g, at, counter)
 			return &loaded{grant: g, access: &g.Access[at], presented: access}, nil
 		}
 	}

@@ -42,6 +42,9 @@ type Manager struct {
 	onEvent        []func(context.Context, Event)
 	decoys         decoys
 
+	cache     *cache // nil: none
+	cacheSize int64
+
 	accessLifetime       time.Duration
 	clientAccessLifetime time.Duration
 	refreshIdle          time.Duration
@@ -82,6 +85,7 @@ func New(store storage.Store, options ...Option) *Manager {
 		retryWindow:          defaultRetryWindow,
 		liveAccessTokens:     defaultLiveAccessTokens,
 		storeTimeout:         defaultStoreTimeout,
+		cacheSize:            defaultCacheSize,
 	}
 	if cs, ok := ability[oauth2.ClientStore](store); ok {
 		m.clients = cs
@@ -93,6 +97,10 @@ func New(store storage.Store, options ...Option) *Manager {
 		panic("grants: New: the store keeps no clients, and no Clients option names who does")
 	}
 	m.registry, _ = ability[storage.Clients](m.clients)
+	own, _ := ability[storage.Clients](store)
+	if w, ok := ability[storage.Watcher](store); ok && m.cacheSize > 0 && (m.registry == nil || m.registry == own) {
+		m.cache = newCache(m.cacheSize, w)
+	}
 	return m
 }
 

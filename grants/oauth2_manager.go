@@ -5,6 +5,8 @@ import (
 
 	"github.com/go-oauth2/oauth2/v4"
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
+
+	"github.com/ostiary-go/ostiary/storage"
 )
 
 // What is left of go-oauth2's oauth2.Manager: thin callers of Token and Revoke. Their errors are
@@ -20,6 +22,9 @@ func (m *Manager) GetClient(ctx context.Context, clientID string) (oauth2.Client
 		return nil, oerr.ErrInvalidClient
 	case err != nil:
 		return nil, sound(err)
+	}
+	if own, ok := c.info.(*storage.Client); ok {
+		return own.Clone(), nil // the caller's own
 	}
 	return c.info, nil
 }

@@ -24,6 +24,7 @@ const (
 	defaultLiveAccessTokens     = 4
 	defaultCodeTries            = 5
 	defaultStoreTimeout         = 5 * time.Second
+	defaultCacheSize            = 64 << 20 // bytes
 )
 
 // Option changes a Manager that [New] makes. Later ones win. A value that makes no sense panics where

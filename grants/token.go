@@ -45,7 +45,8 @@ type opaque struct{}
 
 const (
 	opaqueBytes  = 16 + 32 + 4
-	opaquePrefix = 5 // "osta_"
+	opaqueText   = (opaqueBytes*8 + 5) / 6 // characters
+	opaquePrefix = 5                       // "osta_"
 )
 
 var opaqueBase64 = base64.RawURLEncoding.Strict()
@@ -64,7 +65,7 @@ func (opaque) Encode(kind Kind, id storage.ID, secret [32]byte) string {
 }
 
 func (opaque) Decode(token string) (kind Kind, id storage.ID, secret [32]byte, ok bool) {
-	if len(token) != opaquePrefix+(opaqueBytes*8+5)/6 {
+	if len(token) != opaquePrefix+opaqueText {
 		return 0, id, secret, false
 	}
 	kind = Kind(token[3])
@@ -72,8 +73,10 @@ func (opaque) Decode(token string) (kind Kind, id storage.ID, secret [32]byte, o
 	if token[:opaquePrefix] != string(prefix[:]) || kind != AccessKind && kind != RefreshKind && kind != CodeKind {
 		return 0, id, secret, false
 	}
+	var text [opaqueText]byte
+	copy(text[:], token[opaquePrefix:])
 	var body [opaqueBytes]byte
-	n, err := opaqueBase64.Decode(body[:], []byte(token[opaquePrefix:])) // which skips line ends
+	n, err := opaqueBase64.Decode(body[:], text[:]) // which skips line ends
 	if err != nil || n != len(body) {
 		return 0, id, secret, false
 	}

@@ -25,6 +25,7 @@ type Faulty struct {
 	mu                        sync.Mutex
 	grants, writes, clientele Fault
 	reads                     int
+	watchers                  []func(storage.Changes) func()
 }
 
 // Fault is how a store is broken: what it does before it does its work. nil is sound.
@@ -42,11 +43,27 @@ func Hang(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Break breaks grants (reads and writes), writes alone, or clients; nil heals.
+// Break breaks grants (reads and writes), writes alone, or clients; nil heals. It empties caches, so that
+// the store is asked.
 func (f *Faulty) Break(grants, writes, clientele Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.grants, f.writes, f.clientele = grants, writes, clientele
+	for _, changing := range f.watchers {
+		changing(storage.Changes{All: true})()
+	}
+}
+
+// Watch implements [storage.Watcher] where the store that is not broken does.
+func (f *Faulty) Watch(changing func(storage.Changes) (changed func())) (stop func()) {
+	w, ok := f.Store.(storage.Watcher)
+	if !ok {
+		panic("testbed: the store is no Watcher")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watchers = append(f.watchers, changing)
+	return w.Watch(changing)
 }
 
 // Reads is how often a grant has been asked for, to be read or changed.
