@@ -41,9 +41,9 @@ func ImportedTokens() Option {
 
 // Import takes over a grant of an older system with its tokens, so that nobody has to sign in anew. The
 // access tokens are good until they expire or the grant gets new ones beyond [LiveAccessTokens]; the
-// refresh token until it is used, which brings tokens of this server (and stays good where the client's
-// tokens do not rotate). Whichever is revoked or used, it is one grant: see docs/grant.md. The life of
-// the grant counts from the import, and what [RefreshLifetime] allows is not exceeded.
+// refresh token until it is used, which brings tokens of this server, or until it expires where the
+// client's tokens do not rotate. Whichever is revoked or used, it is one grant: see docs/grant.md. The
+// life of the grant counts from the import, and what [RefreshLifetime] allows is not exceeded.
 //
 // Import may be repeated: what is there already stays as it is, whatever has become of it since, so an
 // interrupted import simply starts again. It tells whether anything was new. Do not repeat it once the
@@ -169,6 +169,9 @@ func (i Import) records(p policy, at time.Time) ([]*storage.Grant, *Error) {
 		case refresh:
 			limit := after(at, p.refreshLifetime)
 			expires = earlier(expires, limit)
+			if !p.rotate { // it stays the one that expires then, however often it is used
+				limit = expires
+			}
 			g.Refresh = &storage.Refresh{Current: d, Ancestor: d, Created: at, Expires: expires, Limit: limit}
 		case past(expires, at):
 			continue

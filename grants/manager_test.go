@@ -491,6 +491,48 @@ func TestExtension(t *testing.T) {
 	}
 }
 
+// An imported refresh token of a client without rotation is good until it expires, whatever is done with
+// it; that of any other is followed by one that lives as the client's do.
+func TestImportedRefreshTokenKeepsItsExpiry(t *testing.T) {
+	for _, rotates := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			store := openStore(t)
+			err := store.PutClient(t.Context(), &storage.Client{
+				ID: "still", Public: true, Scope: "read", GrantTypes: []string{"refresh_token"}, RefreshIdle: storage.Unlimited,
+				InsecureNoRotation: !rotates, InsecurePublicNoRotation: !rotates,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := grants.New(store, quiet, grants.ImportedTokens())
+			_, err = m.Import(t.Context(), grants.Import{
+				Client: "still", User: "alice", Refresh: grants.ImportedToken{Token: "old", Expires: time.Now().Add(time.Hour)},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			refresh := "old"
+			for _, try := range []struct {
+				wait time.Duration
+				ends bool
+			}{{59 * time.Minute, false}, {time.Minute, !rotates}, {24 * time.Hour, !rotates}} {
+				time.Sleep(try.wait)
+				info, err := m.Token(t.Context(), &grants.Request{GrantType: "refresh_token", ClientID: "still", RefreshToken: refresh})
+				switch {
+				case try.ends && code(t, err) == "invalid_grant":
+				case try.ends || err != nil:
+					t.Fatalf("rotates %t, after %v more: %v", rotates, try.wait, err)
+				default:
+					refresh = info.GetRefresh()
+				}
+				if (refresh == "old") == rotates {
+					t.Errorf("rotates %t: the refresh token is %q", rotates, refresh)
+				}
+			}
+		})
+	}
+}
+
 func TestOptionsThatMakeNoSensePanic(t *testing.T) {
 	for name, f := range map[string]func(){
 		"code life":         func() { grants.CodeLifetime(11 * time.Minute) },
