@@ -33,6 +33,7 @@ type testCase struct {
 
 var sections = [][]row{
 	generalRows, tokenRows, clientRows, codeRows, refreshRows, clientCredentialsRows, revocationRows, bearerRows, attackRows,
+	dialectRows,
 }
 
 // Run runs all rows on a store that open makes anew for each.

@@ -63,7 +63,7 @@ func newServer(t *testing.T, store testbed.Store, options []grants.Option) *serv
 		}
 	}
 	t.Cleanup(func() { store.Close() })
-	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.log.Logger())}, options...)...)
+	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.log.Logger()), behalf()}, options...)...)
 	s.manager = s.ours
 	s.mount()
 	return s
@@ -76,11 +76,13 @@ func newForeignServer(t *testing.T, m oauth2.Manager) *server {
 }
 
 // mount mounts what an application would. Beside GET /orders, which needs orders:read, GET /any is
-// open to every token and GET /users to tokens of users.
+// open to every token and GET /users to tokens of users; and beside the endpoints are some that speak a
+// dialect.
 func (s *server) mount() {
 	s.mux = http.NewServeMux()
 	s.mux.Handle("/token", handler.Token(s.manager))
 	s.mux.Handle("/revoke", handler.Revoke(s.manager))
+	s.mountNeighbour()
 	protect := middleware.Bearer(s.manager, middleware.Realm("api"))
 	s.mux.Handle("GET /any", protect(http.HandlerFunc(whoami)))
 	s.mux.Handle("GET /users", protect(middleware.User(http.HandlerFunc(whoami))))
@@ -105,7 +107,7 @@ func (s *server) listen(t *testing.T, pipes bool) {
 
 // restart puts other options, or another client store, under the same store and address.
 func (s *server) restart(options ...grants.Option) {
-	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.ours.Logger())}, options...)...)
+	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.ours.Logger()), behalf()}, options...)...)
 	s.manager = s.ours
 	s.mount()
 }
