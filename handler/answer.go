@@ -2,7 +2,9 @@ package handler
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -85,7 +87,23 @@ func encode(members map[string]any) ([]byte, error) {
 	if members == nil {
 		return nil, nil
 	}
-	return json.Marshal(members)
+	body, err := json.Marshal(members)
+	if err != nil {
+		return nil, errors.New("handler: not JSON: " + strings.Join(unencodable(members), ", "))
+	}
+	return body, nil
+}
+
+// unencodable names the members that can not be encoded: the error of json quotes values, which may be
+// tokens.
+func unencodable(members map[string]any) (names []string) {
+	for name, value := range members {
+		if _, err := json.Marshal(value); err != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // write answers with a JSON object or an empty body.
