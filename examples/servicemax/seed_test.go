@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -224,6 +225,9 @@ func asJSON(t *testing.T, s *server, path string, f golden.Form) *golden.Answer 
 	return s.Send(t, "POST", path, "{"+strings.Join(members, ",")+"}", golden.Header{Name: "Content-Type", Value: "application/json"})
 }
 
+// explode is a store that panics.
+func explode(context.Context) error { panic("a bug") }
+
 // cookies are left over from another system.
 var cookies = golden.Header{Name: "Cookie", Value: "JSESSIONID=stale; tenant=x"}
 
@@ -350,6 +354,9 @@ func TestSeedContracts(t *testing.T) {
 				for _, f := range repeats(baseS(s)) {
 					s.Post(t, s.Path, f).Exactly(t, 400, bodyRequest)
 				}
+				for _, scope := range []string{"admin", "token  token"} { // no parameter of the contract's: any other refusal
+					s.Post(t, s.Path, append(baseS(s), "scope", scope)).Exactly(t, 400, bodyRequest)
+				}
 				asJSON(t, s, s.Path, baseS(s)).Exactly(t, 400, bodyRequest)
 				s.Post(t, s.Path+"?"+baseS(s).Encode(), nil).Exactly(t, 400, bodyRequest)
 				for i := 0; i < 6; i += 2 { // one of them there instead, or as well
@@ -380,6 +387,8 @@ func TestSeedContracts(t *testing.T) {
 		}},
 		{ID: "G-63", Paths: tokenPaths, Run: func(t *testing.T, s *server) {
 			same(t, s, func() {
+				s.Store.Break(explode, nil, nil)
+				s.Post(t, s.Path, baseS(s)).Exactly(t, 500, bodyFailure)
 				for _, fault := range []testbed.Fault{testbed.Fail, testbed.Hang} {
 					s.Store.Break(fault, nil, nil)
 					s.Post(t, s.Path, baseS(s)).Exactly(t, 500, bodyFailure)
@@ -480,6 +489,8 @@ func TestSeedContracts(t *testing.T) {
 				s.Store.Break(nil, testbed.Fail, nil)
 				s.Post(t, revokePath, baseV(s)).Exactly(t, 500, bodyFailure)
 				s.Store.Break(testbed.Hang, nil, nil)
+				s.Post(t, revokePath, baseV(s)).Exactly(t, 500, bodyFailure)
+				s.Store.Break(explode, nil, nil)
 				s.Post(t, revokePath, baseV(s)).Exactly(t, 500, bodyFailure)
 				s.Store.Break(nil, nil, testbed.Fail) // nor can it find the client
 				s.Post(t, revokePath, baseV(s)).Exactly(t, 500, bodyFailure)
