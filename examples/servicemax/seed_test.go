@@ -2,14 +2,19 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/examples/internal/golden"
 	"github.com/ostiary-go/ostiary/grants"
@@ -501,4 +506,48 @@ func TestSeedContracts(t *testing.T) {
 			s.Dead(t, s.Fixtures.i.access)
 		}},
 	}, setup)
+}
+
+// First tokens (section 3.4) come from a code with PKCE, in the words of the RFCs; what it brings is
+// refreshed in the platform's.
+func TestFirstTokens(t *testing.T) {
+	const verifier, challenge = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "auth.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	put(t, store, client(I))
+	m := newManager(store)
+	info, err := m.GenerateAuthToken(t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{
+		ClientID: I, UserID: "w1", CodeChallenge: challenge, CodeChallengeMethod: oauth2.CodeChallengeS256,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func(path string, status int, f golden.Form) (members map[string]any) {
+		t.Helper()
+		r := httptest.NewRequest("POST", path, strings.NewReader(f.Encode()))
+		r.Header.Set("Content-Type", golden.FormType)
+		w := httptest.NewRecorder()
+		routes(m).ServeHTTP(w, r)
+		if err := json.Unmarshal(w.Body.Bytes(), &members); err != nil || w.Code != status {
+			t.Fatalf("%s: %v, %d %s", path, err, w.Code, w.Body)
+		}
+		return members
+	}
+	f := golden.Form{"grant_type", "authorization_code", "client_id", I, "code", info.GetCode()}
+	post("/oauth/token", 400, f)
+	f = append(f, "code_verifier", verifier)
+	for _, path := range tokenPaths {
+		post(path, 400, f)
+	}
+	pair := post("/oauth/token", 200, f)
+	refresh, _ := pair["refresh_token"].(string)
+	if pair["token_type"] != "Bearer" || pair["scope"] != "token" || refresh == "" {
+		t.Errorf("no pair: %v", slices.Sorted(maps.Keys(pair)))
+	}
+	for _, path := range tokenPaths {
+		post(path, 200, golden.Form{"grant_type", "refresh_token", "client_id", I, "refresh_token", refresh})
+	}
 }
