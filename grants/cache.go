@@ -279,36 +279,40 @@ func CacheSize(bytes int64) Option {
 	return func(m *Manager) { m.cacheSize = bytes }
 }
 
-// loadCached is LoadAccessToken of what the cache has. ok is false if it can't tell.
-func (m *Manager) loadCached(access string) (info *loaded, err error, ok bool) {
-	if m.cache == nil {
-		return nil, nil, false
-	}
+// loadCached is LoadAccessToken without the store: what the cache has, and what is no token at all. It
+// returns nothing if it can't tell.
+func (m *Manager) loadCached(access string) (*loaded, error) {
 	kind, id, secret, ok := m.encoding.Decode(access)
 	if !ok || kind != AccessKind && kind != UnknownKind {
-		return nil, nil, false
+		if m.importedTokens {
+			return nil, nil
+		}
+		return nil, oerr.ErrInvalidAccessToken
+	}
+	if m.cache == nil {
+		return nil, nil
 	}
 	e, ok := m.cache.grants.get(id)
 	if !ok {
-		return nil, nil, false
+		return nil, nil
 	}
 	if m.registry != nil {
 		c, ok := m.cache.clients.get(e.grant.Client)
 		if !ok || c.Generation != e.grant.Generation {
-			return nil, nil, false
+			return nil, nil
 		}
 	}
 	if d := digest(AccessKind, secret[:]); !e.digest.Is(d) {
 		at := findAccess(e.grant, d)
 		if at < 0 {
-			return nil, nil, false
+			return nil, nil
 		}
 		e.access, e.expires = &e.grant.Access[at], millis(e.grant.Access[at].Expires)
 	}
 	if e.expires != 0 && time.Now().UnixMilli() >= e.expires {
-		return nil, oerr.ErrExpiredAccessToken, true
+		return nil, oerr.ErrExpiredAccessToken
 	}
-	return &loaded{grant: e.grant, access: e.access, presented: access}, nil, true
+	return &loaded{grant: e.grant, access: e.access, presented: access}, nil
 }
 
 // counter is what remember has to be handed for a grant that is read after this call.

@@ -18,10 +18,9 @@ import (
 // "", since a digest can't be turned back, and GetUserID is "" for a client's own token. It does not
 // print its token. [GrantID] tells the grant.
 func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.TokenInfo, error) {
-	if info, err, ok := m.loadCached(access); ok {
-		if err != nil {
-			return nil, err
-		}
+	if info, err := m.loadCached(access); err != nil {
+		return nil, err
+	} else if info != nil {
 		return info, nil
 	}
 	for _, t := range m.readings(access, AccessKind) {

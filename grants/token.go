@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"slices"
+	"sync"
 
 	"github.com/ostiary-go/ostiary/storage"
 )
@@ -44,50 +45,50 @@ type Encoding interface {
 type opaque struct{}
 
 const (
-	opaqueBytes  = 16 + 32 + 4
-	opaqueText   = (opaqueBytes*8 + 5) / 6 // characters
-	opaquePrefix = 5                       // "osta_"
+	opaquePrefix = len("osta_")
+	opaqueBody   = 16 + 32 // ID and secret
+	opaqueBytes  = opaquePrefix + opaqueBody + crc32.Size
+	opaqueText   = opaquePrefix + ((opaqueBody+crc32.Size)*8+5)/6 // characters
 )
 
 var opaqueBase64 = base64.RawURLEncoding.Strict()
 
-func opaquePrefixOf(kind Kind) [opaquePrefix]byte {
-	return [opaquePrefix]byte{'o', 's', 't', byte(kind), '_'}
+func (opaque) Encode(kind Kind, id storage.ID, secret [32]byte) string {
+	b := make([]byte, 0, opaqueBytes)
+	b = append(b, 'o', 's', 't', byte(kind), '_')
+	b = append(b, id[:]...)
+	b = append(b, secret[:]...)
+	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+	return string(opaqueBase64.AppendEncode(b[:opaquePrefix:opaquePrefix], b[opaquePrefix:]))
 }
 
-func (opaque) Encode(kind Kind, id storage.ID, secret [32]byte) string {
-	prefix := opaquePrefixOf(kind)
-	body := make([]byte, 0, opaqueBytes)
-	body = append(body, id[:]...)
-	body = append(body, secret[:]...)
-	body = binary.BigEndian.AppendUint32(body, opaqueChecksum(prefix, body))
-	return string(opaqueBase64.AppendEncode(prefix[:], body))
+// scratch is what Decode works on. Made anew each time it would go to the heap.
+type scratch struct {
+	octets [opaqueBytes]byte
+	text   [opaqueText - opaquePrefix]byte
 }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 func (opaque) Decode(token string) (kind Kind, id storage.ID, secret [32]byte, ok bool) {
-	if len(token) != opaquePrefix+opaqueText {
+	if len(token) != opaqueText || token[:3] != "ost" || token[4] != '_' {
 		return 0, id, secret, false
 	}
 	kind = Kind(token[3])
-	prefix := opaquePrefixOf(kind)
-	if token[:opaquePrefix] != string(prefix[:]) || kind != AccessKind && kind != RefreshKind && kind != CodeKind {
+	if kind != AccessKind && kind != RefreshKind && kind != CodeKind {
 		return 0, id, secret, false
 	}
-	var text [opaqueText]byte
-	copy(text[:], token[opaquePrefix:])
-	var body [opaqueBytes]byte
-	n, err := opaqueBase64.Decode(body[:], text[:]) // which skips line ends
-	if err != nil || n != len(body) {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	octets := s.octets[:]
+	copy(octets, token)
+	copy(s.text[:], token[opaquePrefix:])
+	n, err := opaqueBase64.Decode(octets[opaquePrefix:], s.text[:]) // which skips line ends
+	sum := len(octets) - crc32.Size
+	if err != nil || n != len(octets)-opaquePrefix || binary.BigEndian.Uint32(octets[sum:]) != crc32.ChecksumIEEE(octets[:sum]) {
 		return 0, id, secret, false
 	}
-	if binary.BigEndian.Uint32(body[48:]) != opaqueChecksum(prefix, body[:48]) {
-		return 0, id, secret, false
-	}
-	return kind, storage.ID(body[:16]), [32]byte(body[16:48]), true
-}
-
-func opaqueChecksum(prefix [opaquePrefix]byte, body []byte) uint32 {
-	return crc32.Update(crc32.ChecksumIEEE(prefix[:]), crc32.IEEETable, body)
+	return kind, storage.ID(octets[opaquePrefix:]), [32]byte(octets[opaquePrefix+16:]), true
 }
 
 // token is a token that was presented: one of this server's shape or, if imported, one of an older

@@ -61,8 +61,12 @@ func (e *endpoint) refuse(w http.ResponseWriter, err error) {
 	if d := sendable(refused.Description); d != "" {
 		members["error_description"] = d
 	}
+	body, err := encode(members)
+	if err != nil {
+		panic(err) // these are strings
+	}
 	if own, ok := e.dialect.Errors[a.code]; ok {
-		members = own.Members
+		body = e.dialect.encoded[a.code]
 		if own.Status != 0 {
 			a.status = own.Status
 		}
@@ -74,10 +78,6 @@ func (e *endpoint) refuse(w http.ResponseWriter, err error) {
 		w.Header().Set("Allow", http.MethodPost)
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
-	}
-	body, err := encode(members)
-	if err != nil {
-		panic(err) // Dialect has tried it, and the rest are strings
 	}
 	write(w, a.status, body)
 }

@@ -1,7 +1,6 @@
 package handler
 
 import (
-	"encoding/json"
 	"slices"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -34,6 +33,8 @@ type Dialect struct {
 	// GrantTypes are the grant types that this token endpoint serves, each of which the manager has to
 	// know. nil means all that it knows.
 	GrantTypes []string
+
+	encoded map[string][]byte // Errors, as they are written
 }
 
 // Answer is how a [Dialect] answers an error.
@@ -44,13 +45,16 @@ type Answer struct {
 
 // apply checks what can be checked, so that a slip shows at the start and not in an answer.
 func (d Dialect) apply(o *options) {
+	d.encoded = make(map[string][]byte)
 	for code, a := range d.Errors {
 		if a.Status != 0 && (a.Status < 400 || a.Status > 599) {
 			panic("handler: Dialect: the status for " + code + " is no error")
 		}
-		if _, err := json.Marshal(a.Members); err != nil {
+		body, err := encode(a.Members)
+		if err != nil {
 			panic("handler: Dialect: the members for " + code + ": " + err.Error())
 		}
+		d.encoded[code] = body
 	}
 	o.dialect = d
 }
