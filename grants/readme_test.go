@@ -11,6 +11,6 @@ func TestREADMEDefaults(t *testing.T) {
 		"AccessLifetime": defaultAccessLifetime, "ClientAccessLifetime": defaultClientAccessLifetime,
 		"RefreshIdle": defaultRefreshIdle, "RefreshLifetime": defaultRefreshLifetime, "CodeLifetime": defaultCodeLifetime,
 		"CodeTries": defaultCodeTries, "RetryWindow": defaultRetryWindow, "LiveAccessTokens": defaultLiveAccessTokens,
-		"StoreTimeout": defaultStoreTimeout,
+		"StoreTimeout": defaultStoreTimeout, "CacheSize": int64(defaultCacheSize),
 	})
 }

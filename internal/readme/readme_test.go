@@ -1,14 +1,19 @@
 package readme
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// The README's Go builds as it stands there. What is no whole program is put behind the first one's run.
+var declaration = regexp.MustCompile(`(?m)^([a-zA-Z, ]+) :?= `)
+
+// The README's Go builds as it stands there. What is no whole program is the body of a function beside the
+// first one, which is.
 func TestGoBuilds(t *testing.T) {
 	blocks := Go(t)
 	if len(blocks) < 2 || !strings.HasPrefix(blocks[0], "package main") {
@@ -19,12 +24,34 @@ func TestGoBuilds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	program := blocks[0]
-	for _, lines := range blocks[1:] {
-		program += "\nfunc further(ctx context.Context, manager *grants.Manager) error {\n" + lines + "\n_, _ = pair, n\nreturn err\n}\n"
+	further := `package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/storage"
+	"github.com/ostiary-go/ostiary/storage/bolt"
+)
+
+var (
+	_ = time.Hour // not every block uses everything
+	sum storage.Digest
+)
+`
+	for i, lines := range blocks[1:] {
+		further += fmt.Sprintf("\nfunc further%d(ctx context.Context, store *bolt.Store, manager *grants.Manager) {\n%s\n", i, lines)
+		for _, names := range declaration.FindAllStringSubmatch(lines, -1) {
+			further += "use(" + names[1] + ")\n"
+		}
+		further += "}\n"
 	}
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600); err != nil {
-		t.Fatal(err)
+	further += "\nfunc use(...any) {}\n"
+	for name, text := range map[string]string{"main.go": blocks[0], "further.go": further} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if out, err := exec.Command("go", "build", "-o", os.DevNull, "./"+dir).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
