@@ -41,11 +41,11 @@ var (
 )
 `
 	for i, lines := range blocks[1:] {
-		further += fmt.Sprintf("\nfunc further%d(ctx context.Context, store *bolt.Store, manager *grants.Manager) {\n%s\n", i, lines)
+		further += fmt.Sprintf("\nfunc further%d(ctx context.Context, store *bolt.Store, manager *grants.Manager) {\n{ // a scope of its own\n%s\n", i, lines)
 		for _, names := range declaration.FindAllStringSubmatch(lines, -1) {
 			further += "use(" + names[1] + ")\n"
 		}
-		further += "}\n"
+		further += "}\n}\n"
 	}
 	further += "\nfunc use(...any) {}\n"
 	for name, text := range map[string]string{"main.go": blocks[0], "further.go": further} {
