@@ -20,8 +20,8 @@ import (
 	"os/signal"
 	"syscall"
 	"text/template"
-	"time"
 
+	"github.com/ostiary-go/ostiary/examples/internal/serve"
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/handler"
 	"github.com/ostiary-go/ostiary/middleware"
@@ -69,7 +69,7 @@ func run(addr, db string, newSecret bool) error {
 		return err
 	}
 
-	base := baseURL(listener)
+	base := serve.URL(listener)
 	slog.Info("serving until Ctrl-C; standard output is shell for another terminal", "url", base, "db", db)
 	err = walkthrough.Execute(os.Stdout, map[string]string{
 		"Base": base, "Secret": secret, "Access": alice.GetAccess(), "Refresh": alice.GetRefresh(),
@@ -77,7 +77,7 @@ func run(addr, db string, newSecret bool) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, listener, routes(manager))
+	return serve.Until(ctx, listener, routes(manager))
 }
 
 // routes is the authorization server and the API that it guards.
@@ -126,33 +126,3 @@ var walkthrough = template.Must(template.New("walkthrough.sh").Parse(walkthrough
 
 //go:embed walkthrough.sh
 var walkthroughText string
-
-// baseURL is where this machine reaches the listener.
-func baseURL(l net.Listener) string {
-	host, port, _ := net.SplitHostPort(l.Addr().String())
-	if net.ParseIP(host).IsUnspecified() { // listens on every address
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port)
-}
-
-// serve answers requests until ctx ends, then lets those that are under way finish.
-func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      10 * time.Second,
-		IdleTimeout:       time.Minute,
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
-	defer cancel()
-	return server.Shutdown(ctx)
-}

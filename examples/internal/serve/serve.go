@@ -1,5 +1,4 @@
-// Package serve is what the servers of the examples have in common: serving until they are told to
-// stop, and knowing where they are reached.
+// Package serve is how every example listens, says where, and stops.
 package serve
 
 import (
