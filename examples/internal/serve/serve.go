@@ -1,12 +1,55 @@
-// Package serve is how every example listens, says where, and stops.
+// Package serve is how the examples start, listen and stop.
 package serve
 
 import (
 	"context"
+	"flag"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
+
+	"github.com/ostiary-go/ostiary/storage/bolt"
 )
+
+// Main is a program that serves what start makes of a store and of the URL that it is served at, until
+// Ctrl-C or SIGTERM. It takes the flags -addr and -db, the latter being name.db unless it is given; what
+// goes wrong stands on one line of standard error, with exit status 1.
+func Main(name string, start func(ctx context.Context, store *bolt.Store, url string) (http.Handler, error)) {
+	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
+	db := flag.String("db", name+".db", "`file` to keep clients and grants in")
+	flag.Parse()
+
+	if err := run(*addr, *db, start); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
+	}
+}
+
+func run(addr, db string, start func(context.Context, *bolt.Store, string) (http.Handler, error)) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
+
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%w (-addr chooses another address)", err)
+	}
+	store, err := bolt.Open(db)
+	if err != nil {
+		return fmt.Errorf("%w (-db chooses another file)", err)
+	}
+	defer store.Close()
+	handler, err := start(ctx, store, URL(listener))
+	if err != nil {
+		return err
+	}
+	slog.Info("serving until Ctrl-C", "url", URL(listener), "db", db)
+	return Until(ctx, listener, handler)
+}
 
 // URL is where this machine reaches the listener.
 func URL(l net.Listener) string {
