@@ -132,6 +132,7 @@ func (s *Server[F]) Send(t *testing.T, method, path, body string, headers ...Hea
 	t.Helper()
 	a := s.do(t, method, path, body, headers)
 	s.remember(body, headers)
+	s.Secret(a.Member("access_token"), a.Member("refresh_token"))
 	if a.Status == http.StatusMethodNotAllowed {
 		return a
 	}
@@ -183,22 +184,34 @@ func (s *Server[F]) do(t *testing.T, method, path, body string, headers []Header
 	return a
 }
 
-// remember keeps what in a request must come back neither in an answer nor in the log.
+// remember keeps the secrets of a request.
 func (s *Server[F]) remember(body string, headers []Header) {
 	values, _ := url.ParseQuery(body)
 	for _, name := range []string{"client_secret", "code", "refresh_token", "code_verifier", "token"} {
-		for _, v := range values[name] {
-			if len(v) >= 6 {
-				s.secrets = append(s.secrets, v)
-			}
-		}
+		s.Secret(values[name]...)
 	}
 	for _, h := range headers {
-		if _, credentials, _ := strings.Cut(h.Value, " "); h.Name == "Authorization" && len(credentials) >= 6 {
-			s.secrets = append(s.secrets, credentials)
+		if _, credentials, _ := strings.Cut(h.Value, " "); h.Name == "Authorization" {
+			s.Secret(credentials)
 		}
 	}
 }
+
+// Secret says what must stand neither in the log nor in an answer other than 200. What requests carry in
+// a form or in Authorization, and the tokens of answers, are kept without it.
+func (s *Server[F]) Secret(values ...string) {
+	for _, v := range values {
+		if len(v) >= 6 { // shorter ones stand in words
+			s.secrets = append(s.secrets, v)
+		}
+	}
+}
+
+// Client talks to the server, for a case that needs other people's code to.
+func (s *Server[F]) Client() *http.Client { return s.client }
+
+// URL is the address of a path.
+func (s *Server[F]) URL(path string) string { return s.base + path }
 
 // Unchanged fails if do leaves the store other than it was.
 func (s *Server[F]) Unchanged(t *testing.T, do func()) {
