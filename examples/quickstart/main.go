@@ -1,4 +1,4 @@
-// Quickstart is an OAuth 2.0 authorization server and an API behind it: one process, one file.
+// Quickstart is an OAuth 2.0 authorization server and an API behind it: one process, one file on disk.
 //
 //	go run ./examples/quickstart > try.sh   # in one terminal
 //	sh try.sh                               # in another
@@ -12,13 +12,9 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
 	"text/template"
 
 	"github.com/ostiary-go/ostiary/examples/internal/serve"
@@ -30,36 +26,15 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
-	db := flag.String("db", "quickstart.db", "`file` to keep clients and grants in")
 	newSecret := flag.Bool("new-secret", false, "replace the secret of the client demo")
-	flag.Parse()
-	if flag.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "quickstart: %q is no option; -h shows them\n", flag.Arg(0))
-		os.Exit(2)
-	}
-
-	if err := run(*addr, *db, *newSecret); err != nil {
-		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1)
-	}
+	serve.Main("quickstart", func(ctx context.Context, store *bolt.Store, url string) (http.Handler, error) {
+		manager := grants.New(store)
+		return routes(manager), show(ctx, store, manager, url, *newSecret)
+	})
 }
 
-func run(addr, db string, newSecret bool) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
-
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("%w (-addr chooses another address)", err)
-	}
-	store, err := bolt.Open(db)
-	if err != nil {
-		return fmt.Errorf("%w (-db chooses another file)", err)
-	}
-	defer store.Close()
-	manager := grants.New(store)
-
+// show registers the client demo, gives alice a pair of tokens, and prints shell that tries them.
+func show(ctx context.Context, store *bolt.Store, manager *grants.Manager, url string, newSecret bool) error {
 	secret, err := register(ctx, store, newSecret)
 	if err != nil {
 		return err
@@ -68,16 +43,10 @@ func run(addr, db string, newSecret bool) error {
 	if err != nil {
 		return err
 	}
-
-	base := serve.URL(listener)
-	slog.Info("serving until Ctrl-C; standard output is shell for another terminal", "url", base, "db", db)
-	err = walkthrough.Execute(os.Stdout, map[string]string{
-		"Base": base, "Secret": secret, "Access": alice.GetAccess(), "Refresh": alice.GetRefresh(),
+	slog.Info("standard output is shell for another terminal")
+	return walkthrough.Execute(os.Stdout, map[string]string{
+		"Base": url, "Secret": secret, "Access": alice.GetAccess(), "Refresh": alice.GetRefresh(),
 	})
-	if err != nil {
-		return err
-	}
-	return serve.Until(ctx, listener, routes(manager))
 }
 
 // routes is the authorization server and the API that it guards.

@@ -12,14 +12,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -40,50 +35,25 @@ curl %[1]s/api/whoami -H "Authorization: Bearer %[4]s"
 curl %[1]s/sec/auth/token/revoke -d "token=%[3]s&client_id=%[2]s"
 `
 
-func main() {
-	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
-	db := flag.String("db", "servicemax.db", "`file` to keep clients and grants in")
-	flag.Parse()
+func main() { serve.Main("servicemax", setUp) }
 
-	if err := run(*addr, *db); err != nil {
-		fmt.Fprintln(os.Stderr, "servicemax:", err)
-		os.Exit(1)
-	}
-}
-
-func run(addr, db string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
-
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("%w (-addr chooses another address)", err)
-	}
-	store, err := bolt.Open(db)
-	if err != nil {
-		return fmt.Errorf("%w (-db chooses another file)", err)
-	}
-	defer store.Close()
-
-	_, err = store.GetByID(ctx, demoClient)
+// setUp registers the demo client the first time and gives a user of it a pair of tokens each time.
+func setUp(ctx context.Context, store *bolt.Store, url string) (http.Handler, error) {
+	_, err := store.GetByID(ctx, demoClient)
 	if errors.Is(err, storage.ErrNotFound) {
 		err = store.PutClient(ctx, client(demoClient))
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	manager := newManager(store)
 	pair, err := manager.Issue(ctx, grants.Issue{Client: demoClient, User: "w1"}) // those of earlier starts stay
 	if err != nil {
-		return err
+		return nil, err
 	}
-
-	base := serve.URL(listener)
-	slog.Info("serving until Ctrl-C; standard output is for another terminal: refresh, call the API, revoke", "url", base, "db", db)
-	if _, err := fmt.Printf(walkthrough, base, demoClient, pair.GetRefresh(), pair.GetAccess()); err != nil {
-		return err
-	}
-	return serve.Until(ctx, listener, routes(manager))
+	slog.Info("standard output is for another terminal: refresh, call the API, revoke")
+	_, err = fmt.Printf(walkthrough, url, demoClient, pair.GetRefresh(), pair.GetAccess())
+	return routes(manager), err
 }
 
 // newManager also takes over what the old system has given out, so that nobody has to sign in anew (see
