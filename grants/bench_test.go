@@ -1,10 +1,17 @@
 package grants_test
 
 import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/middleware"
 )
 
 func BenchmarkValidate(b *testing.B) {
@@ -96,5 +103,71 @@ func callers(b *testing.B, n int, do func()) {
 	}
 	for range n {
 		<-done
+	}
+}
+
+// The floor is what no validation of an opaque token can do without: a hash, a look-up and a request with
+// another context. Beside it the whole: Bearer over a Manager that has seen the tokens before.
+func BenchmarkGuard(b *testing.B) {
+	const live = 100_000
+	m := grants.New(openStore(b), quiet, grants.CacheSize(256<<20))
+	tokens := make([]string, live)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 256 {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= live {
+					return
+				}
+				info, err := m.Issue(context.Background(), grants.Issue{Client: "app", User: fmt.Sprint("user", i), Scope: "read"})
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				tokens[i] = info.GetAccess()
+				if _, err := m.LoadAccessToken(context.Background(), tokens[i]); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if stats := m.CacheStats(); stats.Entries < live {
+		b.Fatalf("not warm: %+v", stats)
+	}
+	known := make(map[[32]byte]*grants.Issue, live)
+	for _, token := range tokens {
+		known[sha256.Sum256([]byte(token[:33]))] = &grants.Issue{User: token}
+	}
+	ctx, cancel := context.WithCancel(b.Context()) // as net/http gives it to a request
+	defer cancel()
+	requests := make([]*http.Request, 4096) // far apart in memory, as clients are
+	for i := range requests {
+		requests[i] = httptest.NewRequest("GET", "/", nil).WithContext(ctx)
+		requests[i].Header.Set("Authorization", "Bearer "+tokens[i*live/len(requests)])
+	}
+	reached := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	guarded := middleware.Bearer(m)(reached)
+	floor := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if found := known[sha256.Sum256([]byte(r.Header["Authorization"][0][7:40]))]; found != nil {
+			reached(w, r.WithContext(context.WithValue(r.Context(), live, found)))
+		}
+	})
+	for _, c := range []struct {
+		name string
+		http.Handler
+	}{{"floor", floor}, {"bearer", guarded}} {
+		b.Run(c.name, func(b *testing.B) {
+			w := httptest.NewRecorder()
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				c.ServeHTTP(w, requests[i%len(requests)])
+			}
+			if w.Code != http.StatusOK {
+				b.Fatal(w.Code)
+			}
+		})
 	}
 }

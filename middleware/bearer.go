@@ -71,9 +71,9 @@ func Bearer(v Validator, options ...Option) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			sent, refusal := g.credentials(w, r) // RFC 6750 2
-			var token oauth2.TokenInfo
+			p := &passage{Context: r.Context(), guard: g}
 			if refusal == nil {
-				token, refusal = g.validate(r, sent.token)
+				p.token, refusal = g.validate(r, sent.token, &p.validation)
 			}
 			if refusal != nil && !(g.optional && refusal == noCredentials) {
 				g.refuse(w, r, refusal, "") // RFC 6750 3
@@ -82,7 +82,7 @@ func Bearer(v Validator, options ...Option) func(http.Handler) http.Handler {
 			if sent.inQuery {
 				keepPrivate(w.Header())
 			}
-			r = r.WithContext(&passage{r.Context(), g, token})
+			r = r.WithContext(p)
 			if sent.body != nil {
 				r.Body = sent.body
 			}

@@ -7,7 +7,7 @@ import (
 )
 
 // deadline is what context.WithTimeout returns, but for the timer, which is set when Done is first
-// called. A Validator that answers from memory never does, and then 1 allocation takes the place of 4,
+// called. A Validator that answers from memory never does, and then no allocation takes the place of 4,
 // and no lock of the request's context is taken. See BenchmarkDeadline.
 type deadline struct {
 	context.Context // the request's
@@ -18,8 +18,8 @@ type deadline struct {
 	cancel context.CancelFunc
 }
 
-func newDeadline(parent context.Context, d time.Duration) *deadline {
-	return &deadline{Context: parent, at: time.Now().Add(d)}
+func (d *deadline) start(parent context.Context, after time.Duration) {
+	d.Context, d.at = parent, time.Now().Add(after)
 }
 
 func (d *deadline) Deadline() (time.Time, bool) {

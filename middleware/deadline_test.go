@@ -158,3 +158,9 @@ func BenchmarkDeadline(b *testing.B) {
 		}
 	})
 }
+
+func newDeadline(parent context.Context, after time.Duration) *deadline {
+	d := new(deadline)
+	d.start(parent, after)
+	return d
+}

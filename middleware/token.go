@@ -23,6 +23,8 @@ type passage struct {
 	context.Context
 	guard *guard
 	token oauth2.TokenInfo // nil: an Optional guard, and no token
+
+	validation deadline // is here to share an allocation
 }
 
 type passageKey struct{}

@@ -12,8 +12,8 @@ import (
 )
 
 // validate asks the Validator about the token access, and whether what it says will do here.
-func (g *guard) validate(r *http.Request, access string) (token oauth2.TokenInfo, refusal *answer) {
-	ctx := newDeadline(r.Context(), g.timeout)
+func (g *guard) validate(r *http.Request, access string, ctx *deadline) (token oauth2.TokenInfo, refusal *answer) {
+	ctx.start(r.Context(), g.timeout)
 	defer ctx.end()
 	defer func() {
 		if p := recover(); p != nil {
