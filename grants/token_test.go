@@ -38,6 +38,24 @@ func TestOpaqueToken(t *testing.T) {
 	}
 }
 
+// A decoder of Base64 skips line ends: in the place of what stands for zeros they would be another token.
+func TestOpaqueTokenHasNoLineEnds(t *testing.T) {
+	for _, s := range lineEnds() {
+		if _, _, _, ok := (opaque{}).Decode(s); ok {
+			t.Errorf("%q is taken for a token", s)
+		}
+	}
+}
+
+// lineEnds are tokens whose last octet is 0, with line ends in the place of it.
+func lineEnds() []string {
+	s, id := "", storage.NewID()
+	for !strings.HasSuffix(s, "AA") {
+		s = opaque{}.Encode(AccessKind, id, newDraw().access)
+	}
+	return []string{s[:73] + "\n\n", s[:73] + "\r\n"}
+}
+
 func TestDigestDependsOnKind(t *testing.T) {
 	secret := newDraw().access
 	if digest(AccessKind, secret[:]).Is(digest(RefreshKind, secret[:])) || digest(RefreshKind, secret[:]).Is(digest(CodeKind, secret[:])) {
@@ -49,11 +67,11 @@ func TestDigestDependsOnKind(t *testing.T) {
 func FuzzOpaqueDecode(f *testing.F) {
 	id, secret := storage.NewID(), newDraw().access
 	good := opaque{}.Encode(AccessKind, id, secret)
-	for _, s := range []string{
+	for _, s := range append(lineEnds(),
 		good, opaque{}.Encode(RefreshKind, id, secret), opaque{}.Encode(CodeKind, id, secret),
-		"", "osta_", good + "=", good[:74] + "\n", strings.Repeat("A", 75), "ostf_" + good[5:], "OSTA_" + good[5:],
-		"osta_" + strings.Repeat("\xff", 70), strings.Repeat(".", 1<<16), "Bearer " + good,
-	} {
+		"", "osta_", good+"=", good[:74]+"\n", strings.Repeat("A", 75), "ostf_"+good[5:], "OSTA_"+good[5:],
+		"osta_"+strings.Repeat("\xff", 70), strings.Repeat(".", 1<<16), "Bearer "+good,
+	) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -25,7 +25,7 @@ func TestDigest(t *testing.T) {
 		t.Errorf("%s reads as %v, %v", text, read, err)
 	}
 	s := string(text)
-	for _, bad := range []string{"", s[1:], s + "A", s + "=", s[:42] + "_", strings.Replace(s, s[:1], "+", 1)} {
+	for _, bad := range []string{"", s[1:], s + "A", s + "=", s[:42] + "_", strings.Replace(s, s[:1], "+", 1), s + "\n", s[:9] + "\r\n" + s[9:]} {
 		if read.UnmarshalText([]byte(bad)) == nil {
 			t.Errorf("%q is a digest", bad)
 		}

@@ -29,6 +29,10 @@ func TestRegistrationLimits(t *testing.T) {
 		{"a_second_is_the_least", func(c *Client) { c.RefreshIdle = 1e9 - 1 }, `RefreshIdle "999.999999ms": is shorter than a second`},
 		{"slow_secret", func(c *Client) { c.OldSecret = cheap("it") }, ""},
 		{"secret_with_too_short_a_digest", func(c *Client) { c.OldSecret = "sha256:AAAA" }, "OldSecret: is not a stored form; make it with Hash, HashGenerated or NewSecret"},
+		{"secret_with_a_line_end", func(c *Client) { c.OldSecret = HashGenerated("abc") + "\n" }, "OldSecret: is not a stored form; make it with Hash, HashGenerated or NewSecret"},
+		{"metadata_of_any_language", func(c *Client) { c.Metadata = map[string]string{"Bücher": "書"} }, ""},
+		{"metadata_not_UTF-8", func(c *Client) { c.Metadata = map[string]string{"logo": "\xff"} }, `Metadata "logo": is not UTF-8`},
+		{"metadata_key_not_UTF-8", func(c *Client) { c.Metadata = map[string]string{"\xff": ""} }, `Metadata "\xff": is not UTF-8`},
 		{"ATK-03/second_of_two", func(c *Client) { c.RedirectURIs = append(c.RedirectURIs, "javascript:alert(1)") },
 			`RedirectURIs "javascript:alert(1)": scheme javascript is refused: https, http on loopback, or a private-use scheme with a dot such as com.example.app (RFC 8252 7.1)`},
 		{"ATK-03/registered_without_a_use_for_it", func(c *Client) {

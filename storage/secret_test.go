@@ -102,3 +102,15 @@ func TestTwoLiveSecrets(t *testing.T) {
 		}
 	}
 }
+
+// Octets have one text: what decodes is what encoding it again gives.
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{"", "AA", "AA==", "AB", "AAA\n", "\r\nAAAA", "A-_A", "A+/A", strings.TrimPrefix(string(HashGenerated("abc")), fastForm) + "\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if b, err := decode(s); err == nil && encode(b) != s {
+			t.Errorf("%q decodes, and encodes to %q", s, encode(b))
+		}
+	})
+}
