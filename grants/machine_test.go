@@ -3,6 +3,7 @@ package grants
 import (
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -30,6 +31,7 @@ type pair struct{ access, refresh string }
 
 // model says in the plainest words what has to come of each step.
 type model struct {
+	p                          policy
 	now                        time.Duration
 	redeemed, ended            bool
 	tries                      int
@@ -53,11 +55,11 @@ var steps = []struct {
 }{
 	{"redeem", func(t *testing.T, x machine, m *model) {
 		got, ok := x.redeem(testVerifier)
-		fresh := !m.ended && !m.redeemed && m.tries < defaultCodeTries && m.now < defaultCodeLifetime
+		fresh := !m.ended && !m.redeemed && m.tries < m.p.codeTries && m.now < defaultCodeLifetime
 		m.ended = m.ended || m.redeemed // a replay
 		m.redeemed = m.redeemed || fresh
 		if fresh {
-			m.limit = m.now + defaultRefreshLifetime
+			m.limit = m.after(m.p.refreshLifetime)
 		}
 		m.expect(t, got, ok, fresh)
 	}},
@@ -73,12 +75,12 @@ var steps = []struct {
 		good := m.redeemed && !m.ended && m.now < m.refreshEnds
 		m.expect(t, got, ok, good)
 		if good {
-			m.window = m.now + defaultRetryWindow
+			m.window = min(m.after(m.p.retryWindow), m.expires[len(m.expires)-1])
 		}
 	}},
 	{"refresh previous", refreshPrevious},
 	{"refresh previous after the window", func(t *testing.T, x machine, m *model) {
-		m.advance(x, defaultRetryWindow)
+		m.advance(x, m.p.retryWindow)
 		refreshPrevious(t, x, m)
 	}},
 	{"refresh older", func(t *testing.T, x machine, m *model) {
@@ -99,8 +101,8 @@ var steps = []struct {
 	}},
 	{"revoke refresh", func(t *testing.T, x machine, m *model) { m.revokeRefresh(x, 0) }},
 	{"revoke spent refresh", func(t *testing.T, x machine, m *model) { m.revokeRefresh(x, 1) }},
-	{"expire access", func(t *testing.T, x machine, m *model) { m.advance(x, defaultAccessLifetime) }},
-	{"expire refresh", func(t *testing.T, x machine, m *model) { m.advance(x, defaultRefreshIdle) }},
+	{"expire access", func(t *testing.T, x machine, m *model) { m.advance(x, m.p.accessLifetime) }},
+	{"expire refresh", func(t *testing.T, x machine, m *model) { m.advance(x, min(m.p.refreshIdle, defaultRefreshIdle)) }},
 	{"end", func(t *testing.T, x machine, m *model) {
 		x.end()
 		m.ended = true
@@ -148,6 +150,14 @@ func (m *model) advance(x machine, d time.Duration) {
 	m.now += d
 }
 
+// after is the time d from now: storage.Unlimited, which is never reached, for an unlimited d.
+func (m *model) after(d time.Duration) time.Duration {
+	if d == storage.Unlimited {
+		return d
+	}
+	return m.now + d
+}
+
 // expect notes a pair that was issued, which has to be a new one.
 func (m *model) expect(t *testing.T, got pair, ok, want bool) {
 	if ok != want {
@@ -162,15 +172,15 @@ func (m *model) expect(t *testing.T, got pair, ok, want bool) {
 		}
 	}
 	m.tokens = append(m.tokens, got)
-	m.expires = append(m.expires, m.now+defaultAccessLifetime)
+	m.expires = append(m.expires, m.after(m.p.accessLifetime))
 	m.gone = append(m.gone, false)
-	m.refreshEnds = min(m.now+defaultRefreshIdle, m.limit)
+	m.refreshEnds = min(m.after(m.p.refreshIdle), m.limit)
 	live := 0
 	for i := len(m.tokens) - 1; i >= 0; i-- {
 		if m.lives(i) {
 			live++
 		}
-		m.gone[i] = m.gone[i] || live > defaultLiveAccessTokens
+		m.gone[i] = m.gone[i] || live > m.p.liveAccessTokens
 	}
 }
 
@@ -198,42 +208,51 @@ type pure struct {
 	p   policy
 }
 
-func newPure() *pure {
-	x := &pure{now: time.UnixMilli(1_800_000_000_000), p: policy{
+// defaultPolicy is what applies where nothing is set.
+func defaultPolicy() policy {
+	return policy{
 		accessLifetime: defaultAccessLifetime, refreshIdle: defaultRefreshIdle, refreshLifetime: defaultRefreshLifetime,
 		retryWindow: defaultRetryWindow, liveAccessTokens: defaultLiveAccessTokens, codeTries: defaultCodeTries,
 		refresh: true, rotate: true, requireRedirectURI: true,
-	}}
+	}
+}
+
+func newPure(p policy) (*pure, *model) {
+	x := &pure{now: time.UnixMilli(1_800_000_000_000), p: p}
 	x.g = &storage.Grant{ID: storage.NewID(), Client: "web", User: "alice", Scope: "read", Created: x.now, Code: &storage.Code{
 		Digest: digest(CodeKind, make([]byte, 32)), Expires: x.now.Add(defaultCodeLifetime), RedirectURI: "https://web.example/cb", Challenge: testS256,
 	}}
 	setExpires(x.g)
-	return x
+	return x, &model{p: p}
 }
 
 // newImported is a grant of an older system, and what the model has to know of it.
-func newImported() (*pure, *model) {
-	x := newPure()
-	i := Import{
-		Client: "web", User: "alice", Scope: "read",
-		Access:  []ImportedToken{{Token: importedPair.access[1:], Expires: x.now.Add(defaultAccessLifetime)}},
-		Refresh: ImportedToken{Token: importedPair.refresh[1:], Expires: x.now.Add(defaultRefreshIdle)},
-	}
-	records, refused := i.records(x.p, x.now)
+func newImported(p policy) (*pure, *model) {
+	x, _ := newPure(p)
+	records, refused := oldGrant(p, x.now).records(p, x.now)
 	if refused != nil {
 		panic(refused)
 	}
 	x.g = records[0]
-	return x, importedModel(importedPair)
+	return x, importedModel(p, importedPair)
+}
+
+// oldGrant is a grant of an older system that has the lifetimes of p.
+func oldGrant(p policy, at time.Time) Import {
+	return Import{
+		Client: "web", User: "alice", Scope: "read",
+		Access:  []ImportedToken{{Token: importedPair.access[1:], Expires: after(at, p.accessLifetime)}},
+		Refresh: ImportedToken{Token: importedPair.refresh[1:], Expires: after(at, p.refreshIdle)},
+	}
 }
 
 var importedPair = pair{"iold-access-token", "iold-refresh-token"}
 
 // importedModel is the model of a grant that begins with tokens of an older system.
-func importedModel(p pair) *model {
+func importedModel(p policy, first pair) *model {
 	return &model{
-		redeemed: true, tokens: []pair{p}, gone: []bool{false}, expires: []time.Duration{defaultAccessLifetime},
-		refreshEnds: defaultRefreshIdle, limit: defaultRefreshLifetime,
+		p: p, redeemed: true, tokens: []pair{first}, gone: []bool{false}, expires: []time.Duration{p.accessLifetime},
+		refreshEnds: min(p.refreshIdle, p.refreshLifetime), limit: p.refreshLifetime,
 	}
 }
 
@@ -279,33 +298,69 @@ func (x *pure) clone() *pure {
 	return &c
 }
 
+// policies are those whose sequences are walked, and how long the sequences are.
+var policies = map[string]struct {
+	longest int
+	change  func(p *policy)
+}{
+	"defaults":                     {5, func(*policy) {}},
+	"refresh tokens for ever":      {4, func(p *policy) { p.refreshIdle, p.refreshLifetime = storage.Unlimited, storage.Unlimited }},
+	"no longest life":              {4, func(p *policy) { p.refreshLifetime = storage.Unlimited }},
+	"access shorter than window":   {4, func(p *policy) { p.accessLifetime = p.retryWindow / 2 }},
+	"refresh shorter than window":  {4, func(p *policy) { p.refreshIdle = p.retryWindow / 2 }},
+	"one try and one access token": {4, func(p *policy) { p.codeTries, p.liveAccessTokens = 1, 1 }},
+}
+
 // Every sequence of steps up to a length, on the pure functions.
 func TestStateMachine(t *testing.T) {
-	const longest = 5
-	sequences := 0
-	var walk func(x *pure, m *model, from int, path []string)
-	walk = func(x *pure, m *model, from int, path []string) {
-		if len(path) == longest || t.Failed() {
-			return
-		}
-		for _, step := range steps[from:] {
-			x, m, path := x.clone(), m.clone(), append(path, step.name)
-			step.do(t, x, m)
-			m.compare(t, x)
-			if expires := x.g.Expires; alive(x.g, 0, x.now) && !x.now.Before(expires) {
-				t.Errorf("the grant may be pruned at %v, and is alive", expires)
+	for name, c := range policies {
+		t.Run(name, func(t *testing.T) {
+			p := defaultPolicy()
+			c.change(&p)
+			sequences := 0
+			var walk func(x *pure, m *model, from int, path []string)
+			walk = func(x *pure, m *model, from int, path []string) {
+				if len(path) == c.longest {
+					return
+				}
+				for _, step := range steps[from:] {
+					before := x.g
+					x, m, path := x.clone(), m.clone(), append(path, step.name)
+					step.do(t, x, m)
+					m.compare(t, x)
+					x.checkRecord(t, before)
+					if t.Failed() {
+						t.Fatalf("after %q", path)
+					}
+					sequences++
+					walk(x, m, from, path)
+				}
 			}
-			if t.Failed() {
-				t.Fatalf("after %q", path)
-			}
-			sequences++
-			walk(x, m, from, path)
-		}
+			x, m := newPure(p)
+			walk(x, m, 0, nil)
+			x, m = newImported(p)
+			walk(x, m, afterCode, nil)
+			t.Logf("%d sequences of up to %d steps out of %d", sequences, c.longest, len(steps))
+		})
 	}
-	walk(newPure(), new(model), 0, nil)
-	x, m := newImported()
-	walk(x, m, afterCode, nil)
-	t.Logf("%d sequences of up to %d steps out of %d", sequences, longest, len(steps))
+}
+
+// checkRecord holds what a step left of the grant to what a store and a thief of it may find there.
+func (x *pure) checkRecord(t *testing.T, before *storage.Grant) {
+	g := x.g
+	switch lives := alive(g, 0, x.now); {
+	case lives && past(g.Expires, x.now):
+		t.Errorf("the grant may be pruned since %v, and is alive", g.Expires)
+	case !lives && g.Expires.IsZero():
+		t.Error("the grant is dead, and would never be pruned")
+	}
+	r := g.Refresh
+	if r == nil || r.Salt == nil && r.Fingerprint.IsZero() && r.RetryUntil.IsZero() {
+		return
+	}
+	if shut := !g.Ended.IsZero() || past(r.RetryUntil, x.now); shut && !reflect.DeepEqual(g, before) {
+		t.Errorf("the record was written after the window, and keeps what repeats the answer: %+v", r)
+	}
 }
 
 // managed is the same machine as a Manager on a file.
@@ -397,10 +452,10 @@ func live(t *testing.T, imported bool, path []int) {
 		t.Fatal(err)
 	}
 	m := New(store, Logger(slog.New(slog.DiscardHandler)), ImportedTokens())
-	x, want, before := &managed{t: t, m: m}, new(model), []int{0, 2}
+	x, want, before := &managed{t: t, m: m}, &model{p: defaultPolicy()}, []int{0, 2}
 	if imported {
 		x.takeOver(store)
-		want, before = importedModel(pair{importedPair.access[1:], importedPair.refresh[1:]}), []int{2}
+		want, before = importedModel(defaultPolicy(), pair{importedPair.access[1:], importedPair.refresh[1:]}), []int{2}
 	} else {
 		x.askForCode()
 	}
@@ -427,12 +482,7 @@ func (x *managed) askForCode() {
 }
 
 func (x *managed) takeOver(store storage.Store) {
-	i := Import{
-		Client: "web", User: "alice", Scope: "read",
-		Access:  []ImportedToken{{Token: importedPair.access[1:], Expires: time.Now().Add(defaultAccessLifetime)}},
-		Refresh: ImportedToken{Token: importedPair.refresh[1:], Expires: time.Now().Add(defaultRefreshIdle)},
-	}
-	if imported, err := x.m.Import(x.t.Context(), i); err != nil || !imported {
+	if imported, err := x.m.Import(x.t.Context(), oldGrant(defaultPolicy(), time.Now())); err != nil || !imported {
 		x.t.Fatal(imported, err)
 	}
 	for g := range store.Grants(x.t.Context(), storage.Filter{User: "alice"}) {
