@@ -18,14 +18,22 @@ type Error struct {
 
 // Error returns the code and the cause.
 func (e *Error) Error() string {
-	if e.Cause == nil {
+	switch {
+	case e == nil: // in an error interface, by mistake
+		return "grants: a nil *Error"
+	case e.Cause == nil:
 		return "grants: " + e.Code
 	}
 	return "grants: " + e.Code + ": " + e.Cause.Error()
 }
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Cause }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Cause
+}
 
 // reason is why a request was refused, in words for the operator. The client is told less.
 type reason string
