@@ -11,6 +11,7 @@ import (
 
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/storage"
+	"github.com/ostiary-go/ostiary/storage/bolt"
 )
 
 // clientStore is an application's own client table.
@@ -42,6 +43,8 @@ func TestClientsOfTheApplication(t *testing.T) {
 			return &storage.Client{ID: id, Secret: storage.HashGenerated("right"), Scope: "read", GrantTypes: []string{"client_credentials"}}, nil
 		case "typed nil":
 			return (*storage.Client)(nil), nil
+		case "typed nil of another type":
+			return (*models.Client)(nil), nil
 		case "nil":
 			return nil, nil
 		case "case":
@@ -73,6 +76,7 @@ func TestClientsOfTheApplication(t *testing.T) {
 		{"ours", "right", ""},
 		{"ours", "", "invalid_client"},
 		{"typed nil", "right", "invalid_client"},
+		{"typed nil of another type", "right", "invalid_client"},
 		{"nil", "right", "invalid_client"},
 		{"case", "right", "invalid_client"},
 		{"unnamed", "right", "invalid_client"},
@@ -89,20 +93,20 @@ func TestClientsOfTheApplication(t *testing.T) {
 		}
 	}
 
-	authorize := func(client, uri string) error {
+	redirect := func(client, uri string) error {
 		_, err := m.GenerateAuthToken(t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{
 			ClientID: client, UserID: "alice", RedirectURI: uri,
 			CodeChallenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", CodeChallengeMethod: oauth2.CodeChallengeS256,
 		})
 		return err
 	}
-	if err := authorize("plain", "https://plain.example/cb"); err != nil {
+	if err := redirect("plain", "https://plain.example/cb"); err != nil {
 		t.Error(err)
 	}
-	if err := authorize("plain", "https://evil.plain.example/cb"); err != oerr.ErrInvalidRedirectURI {
+	if err := redirect("plain", "https://evil.plain.example/cb"); err != oerr.ErrInvalidRedirectURI {
 		t.Errorf("a redirect URI by host suffix: %v", err)
 	}
-	if err := authorize("broken", "https://plain.example/cb"); !errors.Is(err, down) {
+	if err := redirect("broken", "https://plain.example/cb"); !errors.Is(err, down) {
 		t.Errorf("a broken table: %v", err)
 	}
 }
@@ -112,44 +116,104 @@ type unwrapping struct{ storage.Store }
 
 func (u unwrapping) Unwrap() storage.Store { return u.Store }
 
+// unwrappingClients is a client store inside a type of the application's.
+type unwrappingClients struct{ oauth2.ClientStore }
+
+func (u unwrappingClients) Unwrap() oauth2.ClientStore { return u.ClientStore }
+
 func TestAbilitiesSurviveWrapping(t *testing.T) {
+	for name, wrap := range map[string]func(store *bolt.Store) *grants.Manager{
+		"store": func(store *bolt.Store) *grants.Manager { return grants.New(unwrapping{store}, quiet) },
+		"client store": func(store *bolt.Store) *grants.Manager {
+			return grants.New(store, quiet, grants.Clients(unwrappingClients{store}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := openStore(t)
+			m := wrap(store)
+			info := issue(t, m, grants.Issue{Client: "app", User: "alice"})
+			if err := store.DeleteClient(t.Context(), "app"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.LoadAccessToken(t.Context(), info.GetAccess()); err != oerr.ErrInvalidAccessToken {
+				t.Errorf("the token of a deleted client: %v", err)
+			}
+		})
+	}
+}
+
+// What was issued while clients were in the store is good when they have moved to a table of the
+// application's, which has no generations.
+func TestClientsMoveToATable(t *testing.T) {
 	store := openStore(t)
-	m := grants.New(unwrapping{store}, quiet)
-	info, err := m.Issue(t.Context(), grants.Issue{Client: "app", User: "alice"})
-	if err != nil {
-		t.Fatal(err)
+	before := grants.New(store, quiet)
+	code, pair := authorize(t, before, "app", 0).GetCode(), issue(t, before, grants.Issue{Client: "app", User: "alice"})
+	m := grants.New(store, quiet, grants.Clients(clientStore(func(id string) (oauth2.ClientInfo, error) {
+		info, err := store.GetByID(context.Background(), id)
+		if err != nil {
+			return nil, err
+		}
+		c := info.(*storage.Client).Clone()
+		c.Generation = 0
+		return c, nil
+	})))
+	works := func(what, access string) {
+		t.Helper()
+		if _, err := m.LoadAccessToken(t.Context(), access); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
-	if err := store.DeleteClient(t.Context(), "app"); err != nil {
-		t.Fatal(err)
+	works("validation", pair.GetAccess())
+	if _, err := m.LoadRefreshToken(t.Context(), pair.GetRefresh()); err != nil {
+		t.Errorf("the refresh token: %v", err)
 	}
-	if _, err := m.LoadAccessToken(t.Context(), info.GetAccess()); err != oerr.ErrInvalidAccessToken {
-		t.Errorf("the token of a deleted client: %v", err)
+	next := asApp(t, m, grants.Request{GrantType: "refresh_token", RefreshToken: pair.GetRefresh()})
+	works("refresh", next.GetAccess())
+	redeemed := asApp(t, m, grants.Request{GrantType: "authorization_code", Code: code, CodeVerifier: verifier})
+	works("redeem", redeemed.GetAccess())
+	if n, err := m.End(t.Context(), storage.Filter{Client: "app"}); n != 2 || err != nil {
+		t.Errorf("ended %d, %v", n, err)
+	}
+	if _, err := m.LoadAccessToken(t.Context(), next.GetAccess()); err != oerr.ErrInvalidAccessToken {
+		t.Errorf("an ended grant: %v", err)
 	}
 }
 
 // The time of an answer must not tell which clients exist: a client nobody registered costs a hash of
 // the kind that registered ones cost. Counted, not timed, by a context that has no time left for it.
 func TestUnknownClientsCostWhatKnownOnesDo(t *testing.T) {
-	store := openStore(t)
-	err := store.PutClient(t.Context(), &storage.Client{ID: "chosen", Secret: storage.Hash("chosen-secret"), Scope: "read", GrantTypes: []string{"client_credentials"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A table whose answer takes all the time there is: a slow hash is then refused with the context's error.
-	late := clientStore(func(id string) (oauth2.ClientInfo, error) { return store.GetByID(context.Background(), id) })
-	m := grants.New(store, quiet, grants.Clients(late))
-	ask := func(ctx context.Context, client string) string {
-		_, err := m.Token(ctx, &grants.Request{GrantType: "client_credentials", ClientID: client, ClientSecret: "wrong"})
-		return code(t, err)
-	}
-	if got := ask(t.Context(), "chosen"); got != "invalid_client" {
-		t.Fatalf("got %q", got)
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	for _, client := range []string{"chosen", "nobody"} {
-		if got := ask(ended, client); got != "temporarily_unavailable" {
-			t.Errorf("%s: got %q, want the slow hash to be waited for", client, got)
-		}
+	chosen, generated := storage.Hash("chosen-secret"), storage.HashGenerated("generated-secret")
+	for name, known := range map[string]struct {
+		client *storage.Client
+		waits  string // what comes of a try that has no time for a slow hash
+	}{
+		"chosen":                   {&storage.Client{ID: "known", Secret: chosen}, "temporarily_unavailable"},
+		"generated, chosen before": {&storage.Client{ID: "known", Secret: generated, OldSecret: chosen}, "temporarily_unavailable"},
+		"chosen, generated before": {&storage.Client{ID: "known", Secret: chosen, OldSecret: generated}, "temporarily_unavailable"},
+		"generated":                {&storage.Client{ID: "known", Secret: generated}, "invalid_client"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := openStore(t)
+			if err := store.PutClient(t.Context(), known.client); err != nil {
+				t.Fatal(err)
+			}
+			// A table whose answer takes all the time there is: a slow hash is then refused with the context's error.
+			late := clientStore(func(id string) (oauth2.ClientInfo, error) { return store.GetByID(context.Background(), id) })
+			m := grants.New(store, quiet, grants.Clients(late))
+			ask := func(ctx context.Context, client string) string {
+				_, err := m.Token(ctx, &grants.Request{GrantType: "client_credentials", ClientID: client, ClientSecret: "wrong"})
+				return code(t, err)
+			}
+			if got := ask(t.Context(), "known"); got != "invalid_client" {
+				t.Fatalf("got %q", got)
+			}
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			for _, client := range []string{"known", "nobody"} {
+				if got := ask(ended, client); got != known.waits {
+					t.Errorf("%s: got %q, want %q", client, got, known.waits)
+				}
+			}
+		})
 	}
 }

@@ -3,12 +3,14 @@ package grants_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -17,8 +19,10 @@ import (
 
 	"github.com/go-oauth2/oauth2/v4"
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
+	"github.com/go-oauth2/oauth2/v4/models"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/storage"
 	"github.com/ostiary-go/ostiary/storage/bolt"
 )
@@ -40,6 +44,44 @@ func openStore(t testing.TB) *bolt.Store {
 		}
 	}
 	return store
+}
+
+// The PKCE values of RFC 7636 Appendix B.
+const (
+	verifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+)
+
+// authorize gets a code of alice's for a client with one redirect URI; exp is the AccessTokenExp.
+func authorize(t *testing.T, m *grants.Manager, client string, exp time.Duration) oauth2.TokenInfo {
+	t.Helper()
+	info, err := m.GenerateAuthToken(t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{
+		ClientID: client, UserID: "alice", AccessTokenExp: exp, CodeChallenge: challenge, CodeChallengeMethod: oauth2.CodeChallengeS256,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+func issue(t *testing.T, m *grants.Manager, i grants.Issue) oauth2.TokenInfo {
+	t.Helper()
+	info, err := m.Issue(t.Context(), i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+// asApp sends a good request of the client app's.
+func asApp(t *testing.T, m *grants.Manager, r grants.Request) oauth2.TokenInfo {
+	t.Helper()
+	r.ClientID, r.ClientSecret = "app", "app-secret"
+	info, err := m.Token(t.Context(), &r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }
 
 var quiet = grants.Logger(slog.New(slog.DiscardHandler))
@@ -177,10 +219,136 @@ func TestForget(t *testing.T) {
 	})
 }
 
+// A grant that would live for ever is pruned like any other once it has ended, however it ended.
+func TestEndedGrantsArePruned(t *testing.T) {
+	end := func(f storage.Filter) func(*testing.T, *grants.Manager, string) {
+		return func(t *testing.T, m *grants.Manager, _ string) {
+			if n, err := m.End(t.Context(), f); n != 1 || err != nil {
+				t.Fatalf("ended %d, %v", n, err)
+			}
+		}
+	}
+	for name, end := range map[string]func(t *testing.T, m *grants.Manager, refresh string){
+		"by user":   end(storage.Filter{User: "alice"}),
+		"by client": end(storage.Filter{Client: "app"}),
+		"by both":   end(storage.Filter{User: "alice", Client: "app"}),
+		"forgotten": func(t *testing.T, m *grants.Manager, _ string) { m.Forget(t.Context(), "alice") },
+		"revoked": func(t *testing.T, m *grants.Manager, refresh string) {
+			m.Revoke(t.Context(), &grants.Request{ClientID: "app", ClientSecret: "app-secret", Token: refresh})
+		},
+		"reused": func(t *testing.T, m *grants.Manager, refresh string) {
+			asApp(t, m, grants.Request{GrantType: "refresh_token", RefreshToken: refresh})
+			_, err := m.Token(t.Context(), &grants.Request{GrantType: "refresh_token", ClientID: "app", ClientSecret: "app-secret", RefreshToken: refresh})
+			if got := code(t, err); got != "invalid_grant" {
+				t.Fatalf("reuse: %q", got)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := openStore(t)
+				m := grants.New(store, quiet, grants.RefreshIdle(storage.Unlimited), grants.RefreshLifetime(storage.Unlimited), grants.RetryWindow(0))
+				info := issue(t, m, grants.Issue{Client: "app", User: "alice"})
+				id, _ := grants.GrantID(info)
+				if g, err := store.Grant(t.Context(), id); err != nil || !g.Expires.IsZero() {
+					t.Fatalf("does not live for ever: %+v, %v", g, err)
+				}
+				end(t, m, info.GetRefresh())
+				time.Sleep(time.Hour)
+				if _, err := store.Prune(t.Context(), time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				if g, err := store.Grant(t.Context(), id); !errors.Is(err, storage.ErrNotFound) {
+					t.Errorf("the record is there: %+v, %v", g, err)
+				}
+			})
+		})
+	}
+}
+
+// What is left of a client that was deleted doesn't keep a user's other grants from ending.
+func TestEndingGoesOnOverADeletedClient(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(m *grants.Manager) (int, error)
+		want int
+	}{
+		"End":    {func(m *grants.Manager) (int, error) { return m.End(t.Context(), storage.Filter{User: "alice"}) }, 1}, // the other is dead
+		"Forget": {func(m *grants.Manager) (int, error) { return m.Forget(t.Context(), "alice") }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := openStore(t)
+			m := grants.New(store, quiet)
+			issue(t, m, grants.Issue{Client: "app", User: "alice"})
+			info := issue(t, m, grants.Issue{Client: "other", User: "alice"})
+			if err := store.DeleteClient(t.Context(), "app"); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := c.end(m); n != c.want || err != nil {
+				t.Errorf("ended %d, %v; want %d", n, err, c.want)
+			}
+			if _, err := m.LoadAccessToken(t.Context(), info.GetAccess()); err != oerr.ErrInvalidAccessToken {
+				t.Errorf("the grant at the other client: %v", err)
+			}
+		})
+	}
+}
+
+// A client's registration has lifetimes of its own, shorter and longer than the manager's.
+func TestLifetimesOfTheClient(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		client          storage.Client
+		access, refresh time.Duration
+	}{
+		"the manager's":  {storage.Client{}, time.Hour, 30 * day},
+		"access":         {storage.Client{AccessLifetime: 2 * time.Hour}, 2 * time.Hour, 30 * day},
+		"shorter idle":   {storage.Client{RefreshIdle: day}, time.Hour, day},
+		"longer idle":    {storage.Client{RefreshIdle: 60 * day}, time.Hour, 60 * day},
+		"no idle":        {storage.Client{RefreshIdle: storage.Unlimited}, time.Hour, 365 * day},
+		"shorter life":   {storage.Client{RefreshLifetime: day}, time.Hour, day},
+		"longer life":    {storage.Client{RefreshIdle: storage.Unlimited, RefreshLifetime: 999 * day}, time.Hour, 999 * day},
+		"for ever":       {storage.Client{RefreshIdle: storage.Unlimited, RefreshLifetime: storage.Unlimited}, time.Hour, 0},
+		"idle, for ever": {storage.Client{RefreshLifetime: storage.Unlimited}, time.Hour, 30 * day},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := openStore(t)
+			m := grants.New(store, quiet)
+			c.client.ID, c.client.Secret, c.client.GrantTypes = "app", storage.HashGenerated("app-secret"), []string{"refresh_token"}
+			if err := store.PutClient(t.Context(), &c.client); err != nil {
+				t.Fatal(err)
+			}
+			info := issue(t, m, grants.Issue{Client: "app", User: "alice"})
+			for range 2 {
+				if info.GetAccessExpiresIn() != c.access || info.GetRefreshExpiresIn().Round(time.Minute) != c.refresh {
+					t.Errorf("lives for %v and %v, want %v and %v", info.GetAccessExpiresIn(), info.GetRefreshExpiresIn(), c.access, c.refresh)
+				}
+				info = asApp(t, m, grants.Request{GrantType: "refresh_token", RefreshToken: info.GetRefresh()})
+			}
+		})
+	}
+}
+
+// sharing is a store that hands out one and the same record, as Store.Grant may.
+type sharing struct {
+	*bolt.Store
+	shared map[storage.ID]*storage.Grant
+}
+
+func (s sharing) Grant(ctx context.Context, id storage.ID) (*storage.Grant, error) {
+	if s.shared[id] == nil {
+		g, err := s.Store.Grant(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		s.shared[id] = g
+	}
+	return s.shared[id], nil
+}
+
 // No client can widen the next request's token, nor can a token get into a log, through what
 // LoadAccessToken and Issue return.
 func TestTokenInfoIsTheCallersOwn(t *testing.T) {
-	m := grants.New(openStore(t), quiet)
+	m := grants.New(sharing{openStore(t), map[storage.ID]*storage.Grant{}}, quiet)
 	issued, err := m.Issue(t.Context(), grants.Issue{Client: "app", User: "alice", Scope: "read", Audience: []string{"https://api.example"}})
 	if err != nil {
 		t.Fatal(err)
@@ -210,6 +378,17 @@ func TestTokenInfoIsTheCallersOwn(t *testing.T) {
 	again := load()
 	if again.GetScope() != "read" || again.GetUserID() != "alice" || again.(interface{ Audience() []string }).Audience()[0] != "https://api.example" {
 		t.Error("a setter reached the grant")
+	}
+	for range 2 {
+		info, err := m.LoadRefreshToken(t.Context(), issued.GetRefresh())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := info.(interface{ Audience() []string }).Audience()
+		if !slices.Equal(a, []string{"https://api.example"}) {
+			t.Errorf("audience of the refresh token %v", a)
+		}
+		a[0] = "https://evil.example"
 	}
 	for _, info := range []oauth2.TokenInfo{issued, info, again} {
 		var log bytes.Buffer
@@ -348,19 +527,201 @@ func TestRedirectURI(t *testing.T) {
 func TestAccessTokenExpShortens(t *testing.T) {
 	m := grants.New(openStore(t), quiet)
 	for asked, want := range map[time.Duration]time.Duration{time.Minute: time.Minute, 5 * time.Hour: time.Hour, 0: time.Hour} {
-		info, err := m.GenerateAuthToken(t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{
-			ClientID: "app", UserID: "alice", AccessTokenExp: asked,
-			CodeChallenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", CodeChallengeMethod: oauth2.CodeChallengeS256,
-		})
-		if err != nil {
-			t.Fatal(err)
+		code := authorize(t, m, "app", asked).GetCode()
+		got := asApp(t, m, grants.Request{GrantType: "authorization_code", Code: code, CodeVerifier: verifier})
+		for range 3 { // and of all that follow
+			if got.GetAccessExpiresIn() != want {
+				t.Errorf("asked for %v: %v", asked, got.GetAccessExpiresIn())
+			}
+			got = asApp(t, m, grants.Request{GrantType: "refresh_token", RefreshToken: got.GetRefresh()})
 		}
-		got, err := m.GenerateAccessToken(t.Context(), oauth2.AuthorizationCode, &oauth2.TokenGenerateRequest{
-			ClientID: "app", ClientSecret: "app-secret", Code: info.GetCode(), CodeVerifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
-		})
-		if err != nil || got.GetAccessExpiresIn() != want {
-			t.Errorf("asked for %v: %v, %v", asked, got.GetAccessExpiresIn(), err)
+	}
+}
+
+// wrapping is a token inside a type of the application's.
+type wrapping struct{ oauth2.TokenInfo }
+
+func (w wrapping) Unwrap() oauth2.TokenInfo { return w.TokenInfo }
+
+func TestGrantID(t *testing.T) {
+	m := grants.New(openStore(t), quiet)
+	code := authorize(t, m, "app", 0)
+	want, ok := grants.GrantID(code)
+	if !ok || want.IsZero() {
+		t.Fatal("a code names no grant")
+	}
+	pair := asApp(t, m, grants.Request{GrantType: "authorization_code", Code: code.GetCode(), CodeVerifier: verifier})
+	access, err1 := m.LoadAccessToken(t.Context(), pair.GetAccess())
+	refresh, err2 := m.LoadRefreshToken(t.Context(), pair.GetRefresh())
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	for name, info := range map[string]oauth2.TokenInfo{"pair": pair, "access": access, "refresh": refresh, "wrapped": wrapping{wrapping{access}}} {
+		if id, ok := grants.GrantID(info); !ok || id != want {
+			t.Errorf("%s: %v, %t, want %v", name, id, ok, want)
 		}
+	}
+	for name, info := range map[string]oauth2.TokenInfo{"theirs": &models.Token{}, "theirs, wrapped": wrapping{&models.Token{}}, "hidden": struct{ oauth2.TokenInfo }{access}, "none": nil} {
+		if id, ok := grants.GrantID(info); ok || !id.IsZero() {
+			t.Errorf("%s: %v, %t", name, id, ok)
+		}
+	}
+}
+
+// kindless is an encoding that doesn't tell what kind a token is of.
+type kindless struct{}
+
+func (kindless) Encode(_ grants.Kind, id storage.ID, secret [32]byte) string {
+	return hex.EncodeToString(append(id[:], secret[:]...))
+}
+
+func (kindless) Decode(token string) (kind grants.Kind, id storage.ID, secret [32]byte, ok bool) {
+	octets, err := hex.DecodeString(token)
+	if err != nil || len(octets) != 48 || hex.EncodeToString(octets) != token {
+		return 0, id, secret, false
+	}
+	return grants.UnknownKind, storage.ID(octets[:16]), [32]byte(octets[16:]), true
+}
+
+// A token passes as none of another kind, also where only its digest tells the kind.
+func TestEncodingWithoutKinds(t *testing.T) {
+	m := grants.New(openStore(t), quiet, grants.Tokens(kindless{}))
+	code := authorize(t, m, "app", 0).GetCode()
+	lives := func(what, access, refresh string) {
+		t.Helper()
+		_, err1 := m.LoadAccessToken(t.Context(), access)
+		_, err2 := m.LoadRefreshToken(t.Context(), refresh)
+		if err1 != nil || err2 != nil {
+			t.Errorf("%s: %v, %v", what, err1, err2)
+		}
+	}
+	refused := func(r grants.Request) {
+		t.Helper()
+		r.ClientID, r.ClientSecret = "app", "app-secret"
+		if _, err := m.Token(t.Context(), &r); err == nil {
+			t.Errorf("a token for one of another kind: %s", r.GrantType)
+		}
+	}
+	remove := func(kind string, f func(context.Context, string) error, token string) {
+		t.Helper()
+		if err := f(t.Context(), token); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	refused(grants.Request{GrantType: "refresh_token", RefreshToken: code})
+	remove("access", m.RemoveAccessToken, code)
+	remove("refresh", m.RemoveRefreshToken, code)
+	pair := asApp(t, m, grants.Request{GrantType: "authorization_code", Code: code, CodeVerifier: verifier})
+	lives("redeemed", pair.GetAccess(), pair.GetRefresh())
+
+	for _, other := range []string{pair.GetRefresh(), code} {
+		if _, err := m.LoadAccessToken(t.Context(), other); err != oerr.ErrInvalidAccessToken {
+			t.Errorf("posing as an access token: %v", err)
+		}
+		remove("access", m.RemoveAccessToken, other)
+	}
+	for _, other := range []string{pair.GetAccess(), code} {
+		if _, err := m.LoadRefreshToken(t.Context(), other); err != oerr.ErrInvalidRefreshToken {
+			t.Errorf("posing as a refresh token: %v", err)
+		}
+		remove("refresh", m.RemoveRefreshToken, other)
+		refused(grants.Request{GrantType: "refresh_token", RefreshToken: other})
+	}
+	refused(grants.Request{GrantType: "authorization_code", Code: pair.GetAccess(), CodeVerifier: verifier})
+	lives("after all that", pair.GetAccess(), pair.GetRefresh())
+
+	next := asApp(t, m, grants.Request{GrantType: "refresh_token", RefreshToken: pair.GetRefresh()})
+	remove("access", m.RemoveAccessToken, next.GetAccess())
+	if _, err := m.LoadAccessToken(t.Context(), next.GetAccess()); err != oerr.ErrInvalidAccessToken {
+		t.Errorf("removed: %v", err)
+	}
+	lives("its sibling", pair.GetAccess(), next.GetRefresh())
+	if err := m.Revoke(t.Context(), &grants.Request{ClientID: "app", ClientSecret: "app-secret", Token: next.GetRefresh()}); err != nil {
+		t.Error(err)
+	}
+	if _, err := m.LoadAccessToken(t.Context(), pair.GetAccess()); err != oerr.ErrInvalidAccessToken {
+		t.Errorf("revoked with its refresh token: %v", err)
+	}
+}
+
+// calls are all methods that ask the store, each with something that brings it there.
+func calls(t *testing.T, m *grants.Manager) map[string]func(ctx context.Context) error {
+	code, pair := authorize(t, m, "app", 0).GetCode(), issue(t, m, grants.Issue{Client: "app", User: "alice"})
+	credentials := oauth2.TokenGenerateRequest{ClientID: "app", ClientSecret: "app-secret", UserID: "alice", CodeChallenge: challenge, CodeChallengeMethod: oauth2.CodeChallengeS256, Code: code, CodeVerifier: verifier, Refresh: pair.GetRefresh()}
+	second := func(_ any, err error) error { return err }
+	return map[string]func(ctx context.Context) error{
+		"GetClient":         func(ctx context.Context) error { return second(m.GetClient(ctx, "app")) },
+		"GenerateAuthToken": func(ctx context.Context) error { return second(m.GenerateAuthToken(ctx, oauth2.Code, &credentials)) },
+		"GenerateAccessToken": func(ctx context.Context) error {
+			return second(m.GenerateAccessToken(ctx, oauth2.AuthorizationCode, &credentials))
+		},
+		"RefreshAccessToken": func(ctx context.Context) error { return second(m.RefreshAccessToken(ctx, &credentials)) },
+		"LoadAccessToken":    func(ctx context.Context) error { return second(m.LoadAccessToken(ctx, pair.GetAccess())) },
+		"LoadRefreshToken":   func(ctx context.Context) error { return second(m.LoadRefreshToken(ctx, pair.GetRefresh())) },
+		"RemoveAccessToken":  func(ctx context.Context) error { return m.RemoveAccessToken(ctx, pair.GetAccess()) },
+		"RemoveRefreshToken": func(ctx context.Context) error { return m.RemoveRefreshToken(ctx, pair.GetRefresh()) },
+		"Issue":              func(ctx context.Context) error { return second(m.Issue(ctx, grants.Issue{Client: "app"})) },
+		"Token": func(ctx context.Context) error {
+			return second(m.Token(ctx, &grants.Request{GrantType: "client_credentials", ClientID: "app", ClientSecret: "app-secret"}))
+		},
+		"Revoke": func(ctx context.Context) error {
+			return m.Revoke(ctx, &grants.Request{ClientID: "app", ClientSecret: "app-secret", Token: pair.GetAccess()})
+		},
+	}
+}
+
+// breaks are the parts of a store that can fail.
+var breaks = map[string]func(f *testbed.Faulty, fault testbed.Fault){
+	"grants":  func(f *testbed.Faulty, fault testbed.Fault) { f.Break(fault, nil, nil) },
+	"clients": func(f *testbed.Faulty, fault testbed.Fault) { f.Break(nil, nil, fault) },
+}
+
+// No method waits longer for a store than StoreTimeout says, whoever calls it.
+func TestStoreTimeout(t *testing.T) {
+	for name, set := range breaks {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &testbed.Faulty{Store: openStore(t)}
+				m := grants.New(store, quiet, grants.StoreTimeout(time.Second))
+				for method, call := range calls(t, m) {
+					if method == "GetClient" && name == "grants" {
+						continue // asks for none
+					}
+					set(store, testbed.Hang)
+					began := time.Now()
+					if err := call(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+						t.Errorf("%s: %v after %v", method, err, time.Since(began))
+					}
+					set(store, nil)
+				}
+			})
+		})
+	}
+}
+
+// several is an error that can't be compared, as some drivers return.
+type several []string
+
+func (s several) Error() string { return strings.Join(s, ", ") }
+
+// go-oauth2's server looks errors up in a map, which panics for one that can't be compared.
+func TestErrorsCanBeCompared(t *testing.T) {
+	for name, set := range breaks {
+		t.Run(name, func(t *testing.T) {
+			store := &testbed.Faulty{Store: openStore(t)}
+			m := grants.New(store, quiet)
+			for method, call := range calls(t, m) {
+				if method == "GetClient" && name == "grants" {
+					continue
+				}
+				set(store, func(context.Context) error { return several{"disk full", "fan off"} })
+				err := call(t.Context())
+				if s, ok := errors.AsType[several](err); !ok || len(s) != 2 || !reflect.ValueOf(err).Comparable() {
+					t.Errorf("%s: %T %v", method, err, err)
+				}
+				set(store, nil)
+			}
+		})
 	}
 }
 
@@ -368,8 +729,15 @@ func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []grants.Event
 		var log bytes.Buffer
+		type key struct{}
+		ctx := context.WithValue(t.Context(), key{}, "the caller's")
 		m := grants.New(openStore(t), grants.Logger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
-			grants.OnEvent(func(_ context.Context, e grants.Event) { events = append(events, e) }),
+			grants.OnEvent(func(ctx context.Context, e grants.Event) {
+				if _, bounded := ctx.Deadline(); bounded || ctx.Value(key{}) == nil {
+					t.Errorf("%s: the hook gets another context than the caller's", e.Kind)
+				}
+				events = append(events, e)
+			}),
 			grants.OnEvent(func(context.Context, grants.Event) { panic("a secret") }))
 		web := func(r grants.Request) *grants.Request {
 			r.ClientID, r.ClientSecret, r.RemoteAddr = "app", "app-secret", "192.0.2.1:7"
@@ -387,7 +755,7 @@ func TestEvents(t *testing.T) {
 			events = nil
 			return e
 		}
-		info, err := m.GenerateAuthToken(t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{
+		info, err := m.GenerateAuthToken(ctx, oauth2.Code, &oauth2.TokenGenerateRequest{
 			ClientID: "app", UserID: "alice",
 			CodeChallenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", CodeChallengeMethod: oauth2.CodeChallengeS256,
 		})
@@ -396,39 +764,48 @@ func TestEvents(t *testing.T) {
 		}
 		grant := last(grants.EventAuthorized, "app", "alice", "").Grant
 		redeem := web(grants.Request{GrantType: "authorization_code", Code: info.GetCode(), CodeVerifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"})
-		first, err := m.Token(t.Context(), redeem)
+		first, err := m.Token(ctx, redeem)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if e := last(grants.EventIssued, "app", "alice", ""); e.Grant != grant || e.Scope != "read write" || e.GrantType != "authorization_code" || e.RemoteAddr != "192.0.2.1:7" {
 			t.Errorf("got %+v", e)
 		}
-		second, err := m.Token(t.Context(), web(grants.Request{GrantType: "refresh_token", RefreshToken: first.GetRefresh()}))
+		second, err := m.Token(ctx, web(grants.Request{GrantType: "refresh_token", RefreshToken: first.GetRefresh()}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		last(grants.EventRefreshed, "app", "alice", "")
-		m.Revoke(t.Context(), web(grants.Request{Token: second.GetAccess()}))
+		m.Revoke(ctx, web(grants.Request{Token: second.GetAccess()}))
 		last(grants.EventRevoked, "app", "alice", "")
-		m.Token(t.Context(), web(grants.Request{GrantType: "refresh_token", RefreshToken: second.GetRefresh(), Scope: "admin"}))
+		m.Token(ctx, web(grants.Request{GrantType: "refresh_token", RefreshToken: second.GetRefresh(), Scope: "admin"}))
 		last(grants.EventRefused, "app", "", "scope beyond the grant's")
-		m.Token(t.Context(), redeem)
+		m.Token(ctx, redeem)
 		if e := last(grants.EventReuseDetected, "app", "alice", "code was redeemed before"); e.Grant != grant {
 			t.Errorf("got %+v", e)
 		}
-		m.Token(t.Context(), &grants.Request{GrantType: "client_credentials", ClientID: "no\nbody", ClientSecret: "app-secret"})
+		m.Token(ctx, &grants.Request{GrantType: "client_credentials", ClientID: "no\nbody", ClientSecret: "app-secret"})
 		last(grants.EventRefused, "", "", "unknown client")
-		m.Token(t.Context(), &grants.Request{GrantType: "client_credentials", ClientID: "app", ClientSecret: "no"})
+		m.Token(ctx, &grants.Request{GrantType: "client_credentials", ClientID: "app", ClientSecret: "no"})
 		last(grants.EventRefused, "app", "", "wrong client secret")
-		third, err := m.Issue(t.Context(), grants.Issue{Client: "app", User: "alice"})
+		third, err := m.Issue(ctx, grants.Issue{Client: "app", User: "alice"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		last(grants.EventIssued, "app", "alice", "")
-		m.Revoke(t.Context(), web(grants.Request{Token: third.GetRefresh()}))
+		m.Revoke(ctx, web(grants.Request{Token: third.GetRefresh()}))
 		last(grants.EventEnded, "app", "alice", "")
-		m.End(t.Context(), storage.Filter{Client: "app"})
+		m.End(ctx, storage.Filter{Client: "app"})
 		last(grants.EventEnded, "app", "", "")
+		fourth, err := m.Issue(ctx, grants.Issue{Client: "app", User: "alice"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last(grants.EventIssued, "app", "alice", "")
+		m.RemoveAccessToken(ctx, fourth.GetAccess())
+		last(grants.EventRevoked, "app", "alice", "")
+		m.RemoveRefreshToken(ctx, fourth.GetRefresh())
+		last(grants.EventEnded, "app", "alice", "")
 
 		for _, secret := range []string{"app-secret", "no\\nbody", "a secret", info.GetCode(), first.GetAccess(), first.GetRefresh(), second.GetAccess(), second.GetRefresh(), third.GetRefresh()} {
 			if strings.Contains(log.String(), secret) {
@@ -444,11 +821,13 @@ func TestEvents(t *testing.T) {
 func TestExtension(t *testing.T) {
 	away := errors.New("directory is away")
 	store := openStore(t)
-	err := store.PutClient(t.Context(), &storage.Client{
-		ID: "ticketer", Secret: storage.HashGenerated("ticketer-secret"), Scope: "read", GrantTypes: []string{"urn:example:ticket", "refresh_token"},
-	})
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range []*storage.Client{
+		{ID: "ticketer", Secret: storage.HashGenerated("ticketer-secret"), Scope: "read", GrantTypes: []string{"urn:example:ticket", "refresh_token"}},
+		{ID: "kiosk", Public: true, Scope: "read", GrantTypes: []string{"urn:example:ticket", "refresh_token"}},
+	} {
+		if err := store.PutClient(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
 	}
 	m := grants.New(store, quiet, grants.Extend(grants.Extension{
 		Name: "urn:example:ticket", Params: []string{"ticket"},
@@ -460,6 +839,10 @@ func TestExtension(t *testing.T) {
 				return grants.Issue{}, &grants.Error{Code: "slow_down", Description: "not so fast"}
 			case "sentinel":
 				return grants.Issue{}, fmt.Errorf("no: %w", oerr.ErrInvalidGrant)
+			case "nil error":
+				return grants.Issue{User: "alice", Scope: r.Scope}, (*grants.Error)(nil)
+			case "no user":
+				return grants.Issue{Scope: r.Scope}, nil
 			}
 			return grants.Issue{}, away
 		},
@@ -475,6 +858,9 @@ func TestExtension(t *testing.T) {
 		{"an error of its own", "ticketer", "ticketer-secret", "own error", "read", "slow_down"},
 		{"go-oauth2's error", "ticketer", "ticketer-secret", "sentinel", "read", "invalid_grant"},
 		{"a failure", "ticketer", "ticketer-secret", "", "read", "temporarily_unavailable"},
+		{"a nil error of our type", "ticketer", "ticketer-secret", "nil error", "read", "temporarily_unavailable"},
+		{"a public client for a user", "kiosk", "", "good", "read", ""},
+		{"a public client for nobody", "kiosk", "", "no user", "read", "unauthorized_client"},
 	} {
 		info, err := m.Token(t.Context(), &grants.Request{
 			GrantType: "urn:example:ticket", ClientID: c.client, ClientSecret: c.secret, Scope: c.scope, Params: url.Values{"ticket": {c.ticket}},
@@ -482,10 +868,13 @@ func TestExtension(t *testing.T) {
 		if got := code(t, err); got != c.code {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.code)
 		}
-		if err == nil && (info.GetClientID() != "ticketer" || info.GetUserID() != "alice" || info.GetRefresh() == "") {
+		if err != nil && !strings.HasPrefix(err.Error(), "grants: "+c.code) {
+			t.Errorf("%s: says %q", c.name, err)
+		}
+		if err == nil && (info.GetClientID() != c.client || info.GetUserID() != "alice" || info.GetRefresh() == "") {
 			t.Errorf("%s: got %v", c.name, info)
 		}
-		if c.code == "temporarily_unavailable" && !errors.Is(err, away) {
+		if c.name == "a failure" && !errors.Is(err, away) {
 			t.Errorf("%s: the cause is lost: %v", c.name, err)
 		}
 	}
@@ -540,6 +929,8 @@ func TestOptionsThatMakeNoSensePanic(t *testing.T) {
 		"no access tokens":  func() { grants.LiveAccessTokens(0) },
 		"no tries":          func() { grants.CodeTries(0) },
 		"zero life":         func() { grants.AccessLifetime(0) },
+		"endless life":      func() { grants.AccessLifetime(storage.Unlimited) },
+		"client's endless":  func() { grants.ClientAccessLifetime(storage.Unlimited) },
 		"malformed scope":   func() { grants.ForeignScope("a  b") },
 		"nil logger":        func() { grants.Logger(nil) },
 		"nil client store":  func() { grants.Clients(nil) },
