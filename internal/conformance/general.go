@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ import (
 var generalRows = []row{
 	{"G-01", append(each(testCase{foreign: true}, same("/token", "/revoke"), func(t *testing.T, s *server, path string) {
 		s.everyKind(t, path, func(*testing.T, *answer) {})
-	}), each(testCase{options: []grants.Option{grants.Extend(grants.Extension{Name: "urn:x", Params: []string{"code_of_error"}, Grant: refuseOddly})}}, map[string]struct {
+	}), each(testCase{options: []grants.Option{oddExtension}}, map[string]struct {
 		sent   string
 		status int
 		code   string
@@ -46,7 +47,7 @@ var generalRows = []row{
 			}
 		})
 	})},
-	{"G-03", append(each(testCase{foreign: true}, echoes, func(t *testing.T, s *server, p probe) {
+	{"G-03", append(append(each(testCase{foreign: true}, echoes, func(t *testing.T, s *server, p probe) {
 		for _, path := range []string{"/token", "/revoke"} {
 			a := s.ask(t, path, p)
 			if a.status < 400 && path == "/token" {
@@ -72,7 +73,16 @@ var generalRows = []row{
 				s.lacks(t, a, r.secrets...)
 			}
 		}
-	})...)...)},
+	})...)...), renamed("of a table that quotes", each(testCase{}, credentials, func(t *testing.T, s *server, by func(id, secret string) proof) {
+		const id = marker + `"\row-key`
+		const secret = id + "-and-more" // of which the ID is a part
+		s.useTable(func(id string) (oauth2.ClientInfo, error) {
+			return nil, fmt.Errorf("no row %q, %s or %s, nor %q or %s", id, id, url.QueryEscape(id), secret, secret)
+		})
+		for _, path := range []string{"/token", "/revoke"} {
+			s.lacks(t, s.prove(t, path, by(id, secret), "grant_type", "client_credentials", "token", "x").e503(t), marker, "row-key", "-and-more")
+		}
+	}))...)},
 	{"G-04", append(each(testCase{foreign: true}, map[string]int{"401": 401, "405": 405, "413": 413}, statusRow), each(testCase{}, map[string]int{"503": 503}, statusRow)...)},
 	{"G-05", append(
 		each(testCase{}, repeatables, func(t *testing.T, s *server, start func(*testing.T, *server) repeatable) {
@@ -258,7 +268,9 @@ func statusRow(t *testing.T, s *server, status int) {
 	}
 }
 
-// refuseOddly is a grant type of the application's, whose refusals say what the request wants them to.
+// oddExtension is a grant type of the application's, whose refusals say what the request wants them to.
+var oddExtension = grants.Extend(grants.Extension{Name: "urn:x", Params: []string{"code_of_error"}, Grant: refuseOddly})
+
 func refuseOddly(_ context.Context, r *grants.Request) (grants.Issue, error) {
 	return grants.Issue{}, &grants.Error{Code: r.Params.Get("code_of_error"), Description: "\"\\\r\n\x00\x7fé wrong", Cause: testbed.ErrBroken}
 }

@@ -286,4 +286,21 @@ func (find clientTable) GetByID(_ context.Context, id string) (oauth2.ClientInfo
 var ofTable = testCase{options: []grants.Option{grants.Clients(clientTable(registered))}}
 
 // useTable puts a client store of an application's in place of the fixtures.
-func (s *server) useTable(find clientTable) { s.restart(grants.Clients(find)) }
+func (s *server) useTable(find clientTable) {
+	if s.ours != nil {
+		s.restart(grants.Clients(find))
+		return
+	}
+	s.manager = tabled{s.manager, find}
+	s.mount()
+}
+
+// tabled is a foreign manager with another client store.
+type tabled struct {
+	oauth2.Manager
+	find clientTable
+}
+
+func (m tabled) GetClient(ctx context.Context, id string) (oauth2.ClientInfo, error) {
+	return m.find.GetByID(ctx, id)
+}

@@ -169,15 +169,17 @@ var refreshRows = []row{
 			})
 		}
 		s.lives(t, client, r1)
-	}), each(testCase{}, map[string][3]string{ // scope of the request, of one that is another, of one that is the same
-		"another scope":  {"", "read", "write read write"},
-		"narrowed scope": {"read", "", "read read"},
-	}, func(t *testing.T, s *server, scopes [3]string) {
+	}), each(testCase{}, map[string][4]string{ // a parameter: of the request, of one that is another, of one that is the same
+		"another scope":    {"scope", "", "read", "write read write"},
+		"narrowed scope":   {"scope", "read", "", "read read"},
+		"another resource": {"resource", "https://a.example", "https://b.example", "https://a.example"},
+		"no resource":      {"resource", "https://a.example", without, "https://a.example"},
+	}, func(t *testing.T, s *server, c [4]string) {
 		r0 := s.pair(t, "web")
-		r1 := s.refreshAs(t, "web", r0.refresh(), "scope", scopes[0]).ok(t)
+		r1 := s.refreshAs(t, "web", r0.refresh(), c[0], c[1]).ok(t)
 		s.unchanged(t, func() {
-			s.refreshAs(t, "web", r0.refresh(), "scope", scopes[1]).e400(t, "invalid_grant")
-			again := s.refreshAs(t, "web", r0.refresh(), "scope", scopes[2]).ok(t)
+			s.refreshAs(t, "web", r0.refresh(), c[0], c[2]).e400(t, "invalid_grant")
+			again := s.refreshAs(t, "web", r0.refresh(), c[0], c[3]).ok(t)
 			if again.refresh() != r1.refresh() || again.access() != r1.access() || again.scope() != r1.scope() {
 				t.Errorf("want the same pair, got %s", again)
 			}

@@ -141,14 +141,25 @@ var revocationRows = []row{
 	}, spared(func(t *testing.T, s *server, token, body string) {
 		s.revoke(t, strings.ReplaceAll(body, "TOKEN", token), as("web")).e400(t, "invalid_request")
 	}))},
-	{"RV-06", append(each(testCase{foreign: true}, same("two", "spa"), spared(func(t *testing.T, s *server, token, stranger string) {
+	{"RV-06", append(append(each(testCase{foreign: true}, same("two", "spa"), spared(func(t *testing.T, s *server, token, stranger string) {
 		s.revokes(t, stranger, "token", token).e400(t, "unauthorized_client")
 	})), renamed("dead", each(testCase{foreign: true}, product([]string{"two", "spa"}, tokenKinds), func(t *testing.T, s *server, c [2]string) {
 		pair := s.pair(t, "web")
 		s.revokes(t, "web", "token", pair.member(c[1])).done(t)
 		s.unchanged(t, func() { s.revokes(t, c[0], "token", pair.member(c[1])).done(t) })
 		s.revoked(t, "web", c[1], pair)
-	}))...)},
+	}))...), testCase{name: "client deleted", run: func(t *testing.T, s *server) { // which has ended its tokens
+		pair := s.pair(t, "web")
+		s.deleteClient(t, "web")
+		s.unchanged(t, func() {
+			for _, kind := range tokenKinds {
+				s.revokes(t, "two", "token", pair.member(kind)).done(t)
+			}
+			if err := errors.Join(s.ours.RemoveAccessToken(t.Context(), pair.access()), s.ours.RemoveRefreshToken(t.Context(), pair.refresh())); err != nil {
+				t.Error(err)
+			}
+		})
+	}})},
 	{"RV-07", each(testCase{foreign: true}, map[string]proof{
 		"wrong secret": {headers: [][2]string{basic("web", "wrong-secret")}}, "client_id alone": {params: []string{"client_id", "web"}}, "no client": {},
 	}, spared(func(t *testing.T, s *server, token string, p proof) {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ostiary-go/ostiary/grants"
 )
 
 const goodToken = "grant_type=client_credentials&scope=read"
@@ -96,14 +98,23 @@ var tokenRows = []row{
 		"assertion":       goodToken + "&client_assertion=&client_assertion=",
 		"state":           goodToken + "&state=1&state=2",
 	}, refusedBody("invalid_request")),
-		testCase{name: "client_secret", foreign: true, run: func(t *testing.T, s *server) {
+		append(renamed("unproven", each(testCase{foreign: true}, same(parameters...), func(t *testing.T, s *server, name string) {
+			a := s.token(t, "grant_type=client_credentials&"+form(name, "x", name, "x"))
+			if name == "resource" { // the only one that may
+				a.e401(t)
+				return
+			}
+			a.e400(t, "invalid_request")
+		})), testCase{name: "of an extension", options: []grants.Option{oddExtension}, run: func(t *testing.T, s *server) {
+			s.unchanged(t, func() { s.token(t, goodToken+"&code_of_error=a&code_of_error=a", as("svc")).e400(t, "invalid_request") })
+		}}, testCase{name: "client_secret", foreign: true, run: func(t *testing.T, s *server) {
 			s.unchanged(t, func() {
 				s.token(t, goodToken+"&client_id=svc&client_secret=svc-secret&client_secret=svc-secret").e400(t, "invalid_request")
 			})
 		}},
-		testCase{name: "resource may repeat", foreign: true, run: func(t *testing.T, s *server) {
-			s.token(t, goodToken+"&resource=https://a.example&resource=https://b.example", as("svc")).ok(t)
-		}}),
+			testCase{name: "resource may repeat", foreign: true, run: func(t *testing.T, s *server) {
+				s.token(t, goodToken+"&resource=https://a.example&resource=https://b.example", as("svc")).ok(t)
+			}})...),
 	},
 	{"T-08", each(testCase{foreign: true}, map[string]string{
 		"once": "&foo=1", "twice": "&foo=1&foo=2", "empty": "&foo=", "long": "&foo=" + strings.Repeat("x", 1024),
@@ -122,15 +133,11 @@ var tokenRows = []row{
 			s.token(t, form("grant_type", "refresh_token", "refresh_token", pair.GetRefresh(), "client_id", "spa", "client_secret", "")).ok(t)
 		}}),
 	},
-	{"T-10", each(testCase{foreign: true}, same("client_id=svc", "client_secret=svc-secret", "client_secret=", "grant_type=client_credentials", "grant_type=", "code=x", "scope=read", "scope",
-		"refresh_token=x", "redirect_uri=x", "code_verifier=x", "token=x", "token_type_hint=x", "resource=x", "client_assertion=x", "access_token=x", "state=x", "tenant=7&scope=read", "sc%6fpe=read"),
-		func(t *testing.T, s *server, query string) {
-			s.unchanged(t, func() {
-				s.post(t, "/token?"+query, goodToken, as("svc")).e400(t, "invalid_request")
-				s.post(t, "/token?"+query, "", as("svc")).e400(t, "invalid_request")
-				s.post(t, "/token?"+query+"&grant_type=client_credentials", "scope=read", as("svc")).e400(t, "invalid_request")
-			})
-		})},
+	{"T-10", append(
+		each(testCase{foreign: true}, same("client_id=svc", "client_secret=svc-secret", "client_secret=", "grant_type=client_credentials", "grant_type=", "scope=read", "scope", "tenant=7&scope=read", "sc%6fpe=read"), inURL),
+		append(each(testCase{foreign: true}, same(parameters...), func(t *testing.T, s *server, name string) { inURL(t, s, name+"=x") }),
+			testCase{name: "of an extension", options: []grants.Option{oddExtension}, run: func(t *testing.T, s *server) { inURL(t, s, "code_of_error=x") }})...,
+	)},
 	one("T-11", testCase{foreign: true, run: func(t *testing.T, s *server) {
 		s.post(t, "/token?tenant=7", goodToken, as("svc")).ok(t)
 	}}),
@@ -141,12 +148,19 @@ var tokenRows = []row{
 		body := goodToken + "&foo="
 		most := body + strings.Repeat("x", 64<<10-len(body))
 		s.send(t, "POST", "/token", reader(most), [2]string{"Content-Type", formType}, as("svc")).ok(t)
-		s.unchanged(t, func() {
+		tooLarge := func() {
 			a := s.send(t, "POST", "/token", reader(most+"x"), [2]string{"Content-Type", formType}, as("svc")).is(t, 413, "invalid_request")
 			if !a.closes {
 				t.Errorf("the connection stays open: %s", a)
 			}
+		}
+		s.unchanged(t, tooLarge)
+		endpoints := s.mux
+		s.mux = http.NewServeMux()
+		s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { // a middleware that wraps the writer
+			endpoints.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
 		})
+		s.unchanged(t, tooLarge)
 	})},
 	one("T-13", testCase{foreign: true, run: func(t *testing.T, s *server) {
 		body := goodToken
@@ -223,6 +237,25 @@ var tokenRows = []row{
 			t.Errorf("got %s", a)
 		}
 	}}),
+}
+
+// parameters are those of OAuth. Any of them is refused twice, even where it means nothing, and in the URL.
+var parameters = []string{
+	"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type",
+	"code", "code_verifier", "redirect_uri", "refresh_token", "scope", "resource",
+	"token", "token_type_hint", "access_token",
+	"response_type", "response_mode", "state", "code_challenge", "code_challenge_method",
+	"request", "request_uri", "prompt", "max_age",
+}
+
+// inURL is a case in which a parameter stands in the URL.
+func inURL(t *testing.T, s *server, query string) {
+	s.unchanged(t, func() {
+		s.post(t, "/token?"+query, goodToken, as("svc")).e400(t, "invalid_request")
+		s.post(t, "/token?"+query, goodToken).e400(t, "invalid_request")
+		s.post(t, "/token?"+query, "", as("svc")).e400(t, "invalid_request")
+		s.post(t, "/token?"+query+"&grant_type=client_credentials", "scope=read", as("svc")).e400(t, "invalid_request")
+	})
 }
 
 // same makes a list whose names are its values.
