@@ -154,6 +154,10 @@ func TestConformance(t *testing.T) {
 
 		{name: "BR-13/POST", request: post(form, "a=b&access_token="+good), options: options(middleware.InsecureForm()),
 			status: 200, says: seen + "a=b&access_token=" + good},
+		{name: "BR-13/PUT", request: "PUT /orders" + form + "\n\naccess_token=" + good, options: options(middleware.InsecureForm()),
+			status: 200, says: seen + "access_token=" + good},
+		{name: "BR-13/PATCH", request: "PATCH /orders" + form + "\n\naccess_token=" + good, options: options(middleware.InsecureForm()),
+			status: 200, says: seen + "access_token=" + good},
 		{name: "BR-13/charset", request: post(form+"; charset=UTF-8", "access_token="+good), options: options(middleware.InsecureForm()),
 			status: 200, says: seen + "access_token=" + good},
 		{name: "BR-13/GET_with_body", request: "GET /orders" + form + "\n\naccess_token=" + good,

@@ -72,19 +72,6 @@ func TestDeadline(t *testing.T) {
 			at, _ := ctx.Deadline()
 			return time.Until(at), nil
 		},
-		"deadline_of_the_parent": func(ctx context.Context, _, _ func()) (time.Duration, error) {
-			sooner, cancel := context.WithTimeout(ctx, time.Second)
-			defer cancel()
-			d := newDeadline(sooner, time.Minute)
-			defer d.end()
-			at, _ := d.Deadline()
-			start := time.Now()
-			<-d.Done()
-			if !at.Equal(time.Now()) {
-				return -1, context.Canceled
-			}
-			return time.Since(start), d.Err()
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -101,6 +88,29 @@ func TestDeadline(t *testing.T) {
 				ours.end()
 				if err != wantErr || after != wantAfter {
 					t.Errorf("err %v after %v, context.WithTimeout has %v after %v", err, after, wantErr, wantAfter)
+				}
+			})
+		})
+	}
+
+	for name, watched := range map[string]bool{"request_ends_sooner": false, "request_ends_sooner_watched": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				parent, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				d := newDeadline(parent, time.Minute)
+				defer d.end()
+				if at, ok := d.Deadline(); !ok || at.Sub(start) != time.Second {
+					t.Errorf("the deadline is %v from now, %t", at.Sub(start), ok)
+				}
+				if watched {
+					<-d.Done()
+				} else {
+					<-parent.Done()
+				}
+				if after := time.Since(start); after != time.Second || d.Err() != context.DeadlineExceeded {
+					t.Errorf("%v after %v", d.Err(), after)
 				}
 			})
 		})
