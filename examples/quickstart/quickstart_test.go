@@ -368,6 +368,21 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
+// A word too many, such as the file without its -db, is a mistake in the command: status 2, as for a wrong flag.
+func TestStrayArgument(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "absent.db")
+	var out, log bytes.Buffer
+	cmd := exec.Command(binary, "-addr", "127.0.0.1:0", "-db", db, "stray")
+	cmd.Stdout, cmd.Stderr = &out, &log
+	exit, ok := errors.AsType[*exec.ExitError](cmd.Run())
+	if !ok || exit.ExitCode() != 2 || out.Len() != 0 || log.String() != "quickstart: \"stray\" is no option; -h shows them\n" {
+		t.Errorf("%v, printed %q, says %q", exit, &out, &log)
+	}
+	if _, err := os.Stat(db); err == nil {
+		t.Error("it has started")
+	}
+}
+
 // A request that is under way when SIGTERM comes is answered.
 func TestFinishesRequests(t *testing.T) {
 	p := start(t, filepath.Join(t.TempDir(), "quickstart.db"))
