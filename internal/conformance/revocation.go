@@ -120,6 +120,15 @@ var revocationRows = []row{
 			s.unchanged(t, func() { s.revokes(t, "web", "token", pair.refresh()).done(t) })
 			s.works(t, pair.access())
 		}},
+		{name: "ended by client", run: func(t *testing.T, s *server) { // whose records are as they were
+			pair := s.pair(t, "web")
+			s.end(t, filters["by client"])
+			s.unchanged(t, func() {
+				for _, kind := range tokenKinds {
+					s.revokes(t, "web", "token", pair.member(kind)).done(t)
+				}
+			})
+		}},
 		{name: "revoked access token", foreign: true, run: func(t *testing.T, s *server) {
 			pair := s.pair(t, "web")
 			s.revokes(t, "web", "token", pair.access()).done(t)
