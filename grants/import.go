@@ -46,8 +46,9 @@ func ImportedTokens() Option {
 // life of the grant counts from the import, and what [RefreshLifetime] allows is not exceeded.
 //
 // Import may be repeated: what is there already stays as it is, whatever has become of it since, so an
-// interrupted import simply starts again. It tells whether anything was new. Do not repeat it once the
-// grants may have been ended and pruned, since that brings them back.
+// interrupted import simply starts again. It tells whether anything was new. Access tokens that come
+// later with the refresh token, or the first access token, of a grant that is there join it. Do not
+// repeat it once the grants may have been ended and pruned, since that brings them back.
 //
 // Expired access tokens are left out. The error is an *[Error] whose code is invalid_grant if nothing
 // is alive, invalid_client for an unknown client, invalid_scope for a scope beyond the client's,
@@ -96,21 +97,75 @@ func (m *Manager) takeOver(ctx context.Context, i Import, e *Event) (bool, *Erro
 	if refused != nil {
 		return false, refused
 	}
-	missing, refused := m.missing(ctx, records)
-	if refused != nil {
+	imported, refused := m.insert(ctx, records)
+	if !imported || refused != nil {
 		return false, refused
-	}
-	for _, g := range missing {
-		if err := m.store.Insert(ctx, g); err != nil && !errors.Is(err, storage.ErrExists) {
-			return false, failure(err)
-		}
-	}
-	if len(missing) == 0 {
-		return false, nil
 	}
 	e.Kind, e.Client, e.User, e.Grant, e.Scope = EventImported, i.Client, i.User, records[0].ID, i.Scope
 	return true, nil
 }
+
+// insert stores what is not there yet of a grant and its aliases, the grant first, and tells whether
+// there was anything. Where somebody else imports the same meanwhile, it looks again.
+func (m *Manager) insert(ctx context.Context, records []*storage.Grant) (imported bool, err *Error) {
+look:
+	for {
+		missing, refused := m.missing(ctx, records)
+		if refused != nil || len(missing) == 0 {
+			return imported, refused
+		}
+		if missing[0] != records[0] {
+			if failed := m.join(ctx, records[0], missing); failed != nil {
+				return imported, failed
+			}
+		}
+		for _, g := range missing {
+			switch err := m.store.Insert(ctx, g); {
+			case errors.Is(err, storage.ErrExists):
+				continue look
+			case err != nil:
+				return imported, failure(err)
+			}
+			imported = true
+		}
+		return imported, nil
+	}
+}
+
+// join gives a grant that is there the access tokens whose aliases are missing: an older system may
+// have kept several records with one refresh token. It goes before the aliases, so that one that is
+// there says that its token has been in the grant, whatever has become of it.
+func (m *Manager) join(ctx context.Context, g *storage.Grant, missing []*storage.Grant) *Error {
+	err := m.store.Update(ctx, g.ID, func(stored *storage.Grant) error {
+		if !stored.Ended.IsZero() {
+			return nil
+		}
+		for _, a := range g.Access {
+			joins := slices.ContainsFunc(missing, func(alias *storage.Grant) bool { return alias.ID == importedID(a.Digest) })
+			if !joins || findAccess(stored, a.Digest) >= 0 {
+				continue
+			}
+			if g.Scope != stored.Scope {
+				a.Scope = g.Scope
+			}
+			if a.Scope == "" && stored.Scope != g.Scope || !slices.Equal(g.Audience, stored.Audience) {
+				return errUnlike // "" and nil would mean the grant's
+			}
+			stored.Access = append(stored.Access, a)
+			stored.Expires = later(stored.Expires, a.Expires)
+		}
+		return nil
+	})
+	switch {
+	case err == errUnlike:
+		return badImport("an access token has another audience than its grant, or no scope where that has one")
+	case err != nil:
+		return failure(err)
+	}
+	return nil
+}
+
+var errUnlike = errors.New("grants: an access token unlike its grant")
 
 // missing are those of the records that are not stored yet. What is stored under their names has to be
 // the same grant.
