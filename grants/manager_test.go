@@ -27,9 +27,9 @@ import (
 	"github.com/ostiary-go/ostiary/storage/bolt"
 )
 
-func openStore(t testing.TB) *bolt.Store {
+func openStore(t testing.TB, options ...bolt.Option) *bolt.Store {
 	t.Helper()
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "auth.db"))
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "auth.db"), options...)
 	if err != nil {
 		t.Fatal(err)
 	}
