@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+)
+
+// reject says that a line was not imported, and why. It never holds anything of the line: there may be
+// tokens in it.
+type reject struct {
+	Line   int64  `json:"line"`
+	Reason string `json:"reason"`
+}
+
+// rejects is the reject file: JSON, one object a line.
+type rejects struct {
+	file *os.File
+	size int64
+}
+
+// openRejects opens the file and cuts it to what an earlier run had recorded of it.
+func openRejects(path string, size int64) (*rejects, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		size = min(size, info.Size()) // somebody may have cut it himself
+		err = file.Truncate(size)
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return &rejects{file: file, size: size}, nil
+}
+
+// append writes them to the disk and returns how large the file is then.
+func (r *rejects) append(some []reject) (int64, error) {
+	if len(some) == 0 {
+		return r.size, nil
+	}
+	var b bytes.Buffer
+	for _, one := range some {
+		if err := json.NewEncoder(&b).Encode(one); err != nil {
+			return r.size, err
+		}
+	}
+	if _, err := r.file.WriteAt(b.Bytes(), r.size); err != nil {
+		return r.size, err
+	}
+	r.size += int64(b.Len())
+	return r.size, r.file.Sync()
+}
+
+// finish removes the file if there is nothing in it.
+func (r *rejects) finish() error {
+	if r.size > 0 {
+		return nil
+	}
+	return os.Remove(r.file.Name())
+}
+
+// Close closes the file.
+func (r *rejects) Close() error { return r.file.Close() }
