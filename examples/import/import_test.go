@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -295,6 +296,32 @@ func TestStopsEarly(t *testing.T) {
 				t.Errorf("status %d\n%s%s", o.status, o.out, o.err)
 			}
 		})
+	}
+}
+
+// A store that can't write stops the import, and once it can the same command goes on.
+func TestDiskFull(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip(err)
+	}
+	const n = 2 * batchRecords
+	h := newHouse(t)
+	path := h.file(t, "tokens", accessLines(n))
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	c := h.command(t.Context())
+	limited := exec.CommandContext(t.Context(), "sh", append([]string{"-c", `ulimit -f 500 && exec "$0" "$@"`}, c.Args...)...) // blocks of 512 or 1024 bytes
+	limited.Env, limited.Stdin = c.Env, file
+	out, _ := limited.CombinedOutput()
+	if got := limited.ProcessState.ExitCode(); got != statusStopped || !strings.Contains(string(out), "the store failed") || !strings.Contains(string(out), "run the same command again") {
+		t.Fatalf("status %d\n%s", got, out)
+	}
+	o := h.runFile(t, path)
+	if c := o.counts(t); o.status != statusDone || c.Imported+c.There != n || c.Lines != n {
+		t.Errorf("status %d\n%s%s", o.status, o.out, o.err)
 	}
 }
 

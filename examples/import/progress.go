@@ -56,6 +56,7 @@ func newBar(w io.Writer, total int64) *progressbar.ProgressBar {
 		progressbar.OptionShowBytes(true),
 		progressbar.OptionFullWidth(),
 		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionSetSpinnerChangeInterval(0), // else it is drawn at its own times, also after the end
 		progressbar.OptionClearOnFinish(),
 	)
 }
