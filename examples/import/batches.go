@@ -7,7 +7,7 @@ import (
 
 // A batch has at most this many records, of about this many bytes. After each the state is saved.
 const (
-	batchRecords = 512
+	batchRecords = 256
 	batchBytes   = 4 << 20
 )
 

@@ -52,10 +52,11 @@ func (m importer) run(records []record) (counts, []reject, error) {
 				rec := records[at]
 				v, reason, err := m.one(rec)
 				mu.Lock()
-				if err != nil {
-					failed = errors.Join(failed, fmt.Errorf("line %d: %w", rec.line, err))
+				switch {
+				case err != nil && failed == nil:
+					failed = fmt.Errorf("line %d: %w", rec.line, err)
 					next.Store(int64(len(records))) // no more of them
-				} else {
+				case err == nil:
 					sum.count(v)
 					if v == rejected {
 						rejects = append(rejects, reject{Line: rec.line, Reason: reason})

@@ -17,7 +17,7 @@ import (
 
 // Killed at random points and run again until it is done: nothing is lost and nothing is there twice.
 func TestKilled(t *testing.T) {
-	const n, everyBad = 10_000, 97
+	const n, everyBad = 4_000, 97
 	h := newHouse(t)
 	var b strings.Builder
 	var bad []reject
@@ -161,17 +161,17 @@ func TestState(t *testing.T) {
 		counts counts
 		says   string
 	}{
-		{"the same input", nil, text, false, nil, statusRejected, gone, "going on after line 512"},
-		{"the same input in a pipe", nil, text, true, nil, statusRejected, gone, "going on after line 512"},
+		{"the same input", nil, text, false, nil, statusRejected, gone, "going on after line 256"},
+		{"the same input in a pipe", nil, text, true, nil, statusRejected, gone, "going on after line 256"},
 		{"the rejects grew before the process died", func(t *testing.T, h house) {
 			file, err := os.OpenFile(h.rejects(), os.O_APPEND|os.O_WRONLY, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			fmt.Fprint(file, `{"line":767,"reason":"not JS`)
+			fmt.Fprint(file, `{"line":383,"reason":"not JS`)
 			file.Close()
-		}, text, false, nil, statusRejected, gone, "going on after line 512"},
-		{"the rejects are gone", func(t *testing.T, h house) { os.Remove(h.rejects()) }, text, false, nil, statusRejected, gone, "going on after line 512"},
+		}, text, false, nil, statusRejected, gone, "going on after line 256"},
+		{"the rejects are gone", func(t *testing.T, h house) { os.Remove(h.rejects()) }, text, false, nil, statusRejected, gone, "going on after line 256"},
 		{"another first line", nil, strings.Replace(text, "user 0", "user_0", 1), false, nil, statusRejected, counts{There: batchRecords - 2, Imported: n/3 - 1, Rejected: 3, Lines: n}, "another one; starting from the beginning"},
 		{"a shorter input", nil, accessLines(3), false, nil, statusDone, counts{Imported: 1, There: 2, Lines: 3}, "another one; starting from the beginning"},
 		{"an empty input", nil, "", false, nil, statusDone, counts{}, "another one; starting from the beginning"},
@@ -181,7 +181,7 @@ func TestState(t *testing.T) {
 		{"another format in a pipe", nil, `{"ClientID":"app","Access":"a"}`, true, []string{"-format", "go-oauth2"}, statusDone, counts{Imported: 1, Lines: 1}, "another format; starting from the beginning"},
 		{"a damaged state file", func(t *testing.T, h house) { h.file(t, "auth.db.import", `{"format":"li`) }, text, true, nil, statusRejected, fresh, "damaged; starting from the beginning"},
 		{"an empty state file", func(t *testing.T, h house) { h.file(t, "auth.db.import", "") }, text, false, nil, statusRejected, fresh, "damaged; starting from the beginning"},
-		{"half a new state file", func(t *testing.T, h house) { h.file(t, "auth.db.import.new", `{"format":"li`) }, text, false, nil, statusRejected, gone, "going on after line 512"},
+		{"half a new state file", func(t *testing.T, h house) { h.file(t, "auth.db.import.new", `{"format":"li`) }, text, false, nil, statusRejected, gone, "going on after line 256"},
 		{"another database", func(t *testing.T, h house) {
 			if err := os.Rename(newHouse(t).db, h.db); err != nil {
 				t.Fatal(err)
@@ -269,7 +269,7 @@ func TestBatchesAreBounded(t *testing.T) {
 	for b := range batches(t.Context(), in) {
 		sizes = append(sizes, len(b.records))
 	}
-	if want := []int{4, 4, 512, 512, 4}; !slices.Equal(sizes, want) {
+	if want := []int{4, 4, 256, 256, 4}; !slices.Equal(sizes, want) {
 		t.Errorf("batches of %v, want %v", sizes, want)
 	}
 }
