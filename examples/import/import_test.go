@@ -345,6 +345,9 @@ func TestStoreFails(t *testing.T) {
 		if n := strings.Count(err.Error(), "line "); n != 1 {
 			t.Errorf("it tells of %d failures:\n%v", n, err)
 		}
+		if p.records > 20 {
+			t.Errorf("%d lines were tried after the store had failed", p.records)
+		}
 		faulty.Break(nil, nil, nil)
 		if c, rejects, err := m.run(records); err != nil || c.Imported != 50 || c.Rejected != 1 || len(rejects) != 1 {
 			t.Errorf("got %+v, %v, %v", c, rejects, err)
