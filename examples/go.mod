@@ -6,10 +6,9 @@ require (
 	github.com/go-oauth2/oauth2/v4 v4.5.4
 	github.com/ostiary-go/ostiary v0.0.0
 	github.com/schollz/progressbar/v3 v3.19.1 // MIT, kept up; cheggaaa/pb links more modules
+	golang.org/x/oauth2 v0.37.0
 	golang.org/x/term v0.47.0
 )
-
-require golang.org/x/oauth2 v0.37.0
 
 require (
 	github.com/golang-jwt/jwt/v5 v5.3.0 // indirect
