@@ -87,18 +87,19 @@ func New(store storage.Store, options ...Option) *Manager {
 		storeTimeout:         defaultStoreTimeout,
 		cacheSize:            defaultCacheSize,
 	}
-	if cs, ok := ability[oauth2.ClientStore](store); ok {
-		m.clients = cs
-	}
 	for _, o := range options {
 		o(m)
+	}
+	own := m.clients == nil
+	if own {
+		m.clients, _ = ability[oauth2.ClientStore](store)
 	}
 	if m.clients == nil {
 		panic("grants: New: the store keeps no clients, and no Clients option names who does")
 	}
 	m.registry, _ = ability[storage.Clients](m.clients)
-	own, _ := ability[storage.Clients](store)
-	if w, ok := ability[storage.Watcher](store); ok && m.cacheSize > 0 && (m.registry == nil || m.registry == own) {
+	// Generations of clients that live elsewhere change without the store's telling.
+	if w, ok := ability[storage.Watcher](store); ok && m.cacheSize > 0 && (own || m.registry == nil) {
 		m.cache = newCache(m.cacheSize, w)
 	}
 	return m
