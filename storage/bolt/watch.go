@@ -15,6 +15,9 @@ type watchers struct {
 
 // Watch implements [storage.Watcher].
 func (s *Store) Watch(changing func(storage.Changes) (changed func())) (stop func()) {
+	if s.committer == nil { // nothing ever changes
+		return func() {}
+	}
 	w := &s.committer.watchers
 	w.mu.Lock()
 	defer w.mu.Unlock()
