@@ -142,6 +142,9 @@ func decodeClient(id string, record []byte) (*storage.Client, error) {
 	if err == nil {
 		err = json.Unmarshal(data, c)
 	}
+	if err == nil && c.ID != id {
+		err = errMisplaced
+	}
 	if err != nil {
 		return nil, fmt.Errorf("bolt: client %q: %w", id, err)
 	}

@@ -162,6 +162,9 @@ func decodeGrant(id storage.ID, record []byte) (*storage.Grant, error) {
 	if err == nil {
 		err = g.UnmarshalBinary(data)
 	}
+	if err == nil && g.ID != id {
+		err = errMisplaced
+	}
 	if err != nil {
 		return nil, fmt.Errorf("bolt: grant %s: %w", id, err)
 	}

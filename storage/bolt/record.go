@@ -16,7 +16,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-var errDamaged = errors.New("damaged record")
+var (
+	errDamaged   = errors.New("damaged record")
+	errMisplaced = errors.New("record of another ID")
+)
 
 func seal(key, data []byte) []byte {
 	record := make([]byte, recordHeader, recordHeader+len(data))
