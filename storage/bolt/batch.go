@@ -46,8 +46,8 @@ func (b *batch) merge(s *staging) {
 	}
 }
 
-// get returns a value, which must not be altered, or nil.
-func (s *staging) get(bucket bucket, key []byte) []byte {
+// get returns a value, which must not be altered, or nil. It panics with a fault where the file is damaged.
+func (s *staging) get(bucket bucket, key []byte) (value []byte) {
 	at := place{bucket, string(key)}
 	if value, ok := s.own[at]; ok {
 		return value
@@ -55,7 +55,13 @@ func (s *staging) get(bucket bucket, key []byte) []byte {
 	if value, ok := s.staged[at]; ok {
 		return value
 	}
-	return s.layout.in(s.tx, bucket).Get(key)
+	if err := guard(func() error {
+		value = s.layout.in(s.tx, bucket).Get(key)
+		return nil
+	}); err != nil {
+		panic(err)
+	}
+	return value
 }
 
 func (s *staging) put(bucket bucket, key, value []byte) {

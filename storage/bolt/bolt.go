@@ -174,7 +174,7 @@ func (s *Store) view(ctx context.Context, read func(tx *bbolt.Tx) error) error {
 		return err
 	}
 	defer leave()
-	return s.db.View(read)
+	return view(s.db, read)
 }
 
 var errReadOnly = errors.New("bolt: the file is open for reading only")

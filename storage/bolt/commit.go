@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,6 +117,7 @@ func (c *committer) close() {
 }
 
 func (c *committer) run() {
+	debug.SetPanicOnFault(true) // see guard
 	ended := false
 	defer func() {
 		if ended {
@@ -144,8 +146,11 @@ func (c *committer) run() {
 
 // process makes one commit of the first operations of queue, and puts the rest back.
 func (c *committer) process(queue []*operation) {
-	tx, err := c.db.Begin(true)
-	if err != nil {
+	var tx *bbolt.Tx
+	if err := guard(func() (err error) {
+		tx, err = c.db.Begin(true)
+		return err
+	}); err != nil {
 		refuse(queue, err)
 		return
 	}
@@ -198,7 +203,14 @@ func (c *committer) claim(queue []*operation, b *batch) (taken []*operation) {
 // try runs an operation and stages what it did, if it returned nil.
 func (op *operation) try(b *batch) {
 	op.err, op.panicked = nil, nil
-	defer func() { op.panicked = recover() }()
+	defer func() {
+		switch p := recover().(type) {
+		case fault: // of ours, not of do
+			op.err = p
+		default:
+			op.panicked = p
+		}
+	}()
 	s := b.stage()
 	if op.err = op.do(s); op.err == nil {
 		b.merge(s)
@@ -253,15 +265,10 @@ func (c *committer) settle(taken []*operation, b *batch, failed error, changed f
 
 // settled makes an empty commit and tells whether the file has what b was to put.
 func (c *committer) settled(b *batch) (applied bool, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("bbolt: %v", p)
-		}
-	}()
-	if err := c.db.Update(func(*bbolt.Tx) error { return nil }); err != nil {
+	if err := update(c.db, func(*bbolt.Tx) error { return nil }); err != nil {
 		return false, err
 	}
-	err = c.db.View(func(tx *bbolt.Tx) error {
+	err = view(c.db, func(tx *bbolt.Tx) error {
 		applied = b.standsIn(tx)
 		return nil
 	})

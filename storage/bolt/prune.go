@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -20,8 +21,10 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	for {
 		looked, removed, bad := 0, 0, error(nil)
 		err := s.write(ctx, func(s *staging) error {
-			looked, removed, bad = s.prune(before)
-			return nil
+			return guard(func() error {
+				looked, removed, bad = s.prune(before)
+				return nil
+			})
 		})
 		if err != nil {
 			return total, err
@@ -40,13 +43,17 @@ func (s *staging) prune(before time.Time) (looked, removed int, damaged error) {
 	var due [][]byte
 	end := expiryPrefix(before)
 	cursor := s.layout.in(s.tx, expiresBucket).Cursor()
-	for k, _ := cursor.First(); k != nil && len(due) < pruneBite && bytes.Compare(k[:len(end)], end) < 0; k, _ = cursor.Next() {
+	for k, _ := cursor.First(); k != nil && len(due) < pruneBite && bytes.Compare(k[:min(len(k), len(end))], end) < 0; k, _ = cursor.Next() {
 		due = append(due, bytes.Clone(k))
 	}
 	for _, key := range due {
+		s.delete(expiresBucket, key)
+		if len(key) != len(end)+len(storage.ID{}) {
+			damaged = errors.Join(damaged, fmt.Errorf("bolt: expiry index: %x: %w", key, errDamaged))
+			continue
+		}
 		id := storage.ID(key[len(end):])
 		record := s.get(grantsBucket, id[:])
-		s.delete(expiresBucket, key)
 		if record == nil { // a further entry of one that has gone
 			continue
 		}
