@@ -95,6 +95,11 @@ func configOf(options []Option) config {
 // Open opens the file at path, or makes it. It fails, within a second and without having altered
 // anything, where the file is held by another process, is a directory or a device, was not made by this
 // package or was made by a newer version of it. A file of an older version is brought up to date.
+//
+// It also fails where the file is truncated or damaged, as far as that can be seen from its meta pages, its
+// free list and the pages that lead to others, which are all that is read of a file that was closed. After
+// a crash all pages are read, as bbolt does then, too. [Check] looks at the rest. Damage that Open does not
+// see is an error, never a wrong answer, when a record is read. An empty file is taken for a new one.
 func Open(path string, options ...Option) (*Store, error) {
 	c := configOf(options)
 	db, err := openFile(path, c)

@@ -3,6 +3,7 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -39,6 +40,14 @@ func openFile(path string, c config) (*bbolt.DB, error) {
 		return nil, errors.New("is no regular file")
 	}
 	empty := missing || info.Size() == 0
+	if empty && c.readOnly {
+		return nil, errEmpty
+	}
+	if !empty {
+		if err := look(path, !c.readOnly); err != nil {
+			return nil, err
+		}
+	}
 	options := &bbolt.Options{
 		Timeout:         patience,
 		FreelistType:    bbolt.FreelistMapType,
@@ -47,14 +56,12 @@ func openFile(path string, c config) (*bbolt.DB, error) {
 		InitialMmapSize: initialMap(),
 		ReadOnly:        c.readOnly,
 	}
-	db, err := bbolt.Open(path, 0o600, options)
+	db, _, err := openBbolt(path, options)
 	if err != nil && options.InitialMmapSize > 0 && !refused(err) { // address space may be limited
 		options.InitialMmapSize = 0
-		db, err = bbolt.Open(path, 0o600, options)
+		db, _, err = openBbolt(path, options)
 	}
 	switch {
-	case errors.Is(err, bbolterrors.ErrTimeout):
-		return nil, errors.New("is held by another process")
 	case refused(err):
 		return nil, fmt.Errorf("is no bbolt file, or a damaged one: %w", err)
 	case err != nil:
@@ -78,9 +85,100 @@ func openFile(path string, c config) (*bbolt.DB, error) {
 	return db, nil
 }
 
+var (
+	errEmpty = errors.New("is empty")
+	errHeld  = errors.New("is held by another process")
+)
+
+// openBbolt has bbolt open a file, and returns what it reads it by, too.
+func openBbolt(path string, options *bbolt.Options) (db *bbolt.DB, file *os.File, err error) {
+	options.OpenFile = func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+		file, err = os.OpenFile(name, flag, mode)
+		return file, err
+	}
+	err = guard(func() (err error) {
+		db, err = bbolt.Open(path, 0o600, options)
+		return err
+	})
+	switch {
+	case errors.Is(err, bbolterrors.ErrTimeout):
+		return nil, nil, errHeld
+	case err != nil:
+		if errors.Is(err, errFault) {
+			file.Close() // and with it goes the lock; bbolt has closed it after an error
+		}
+		return nil, nil, err
+	}
+	return db, file, nil
+}
+
+// look tells what would keep bbolt from reading a file, before bbolt maps it.
+func look(path string, writing bool) error {
+	h, err := hold(path)
+	if err != nil {
+		return err
+	}
+	defer h.db.Close()
+	if h.spoiled != nil { // after a crash, as it should be; else the drive's doing
+		slog.Warn("bolt: one of two meta pages is damaged, so the last commit may be missing", "path", path, "error", h.spoiled)
+	}
+	return guard(func() error {
+		if writing && h.meta.freelist == noFreelist { // bbolt, too, will look at all pages
+			return damagedBy(h.walkAll())
+		}
+		return damagedBy(h.walkBranches())
+	})
+}
+
+// held is a file that is looked at by plain reads while nobody can write to it.
+type held struct {
+	*inspector
+	db *bbolt.DB
+}
+
+// hold takes bbolt's shared lock of a file, for which bbolt reads nothing but the meta pages, and looks at
+// what the file says of itself.
+func hold(path string) (*held, error) {
+	db, file, err := openBbolt(path, &bbolt.Options{ReadOnly: true, Timeout: patience, NoStatistics: true, FreelistType: bbolt.FreelistMapType})
+	var in *inspector
+	switch {
+	case err == nil:
+		in, err = inspectFile(file)
+	case err != errHeld: // bbolt's words say little
+		if plain, err2 := os.Open(path); err2 == nil {
+			defer plain.Close()
+			if _, err2 := inspectFile(plain); err2 != nil {
+				err = err2
+			}
+		}
+	}
+	if err != nil {
+		if db != nil {
+			db.Close()
+		}
+		return nil, err
+	}
+	return &held{in, db}, nil
+}
+
+func inspectFile(file *os.File) (*inspector, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return inspect(file, info.Size())
+}
+
+func damagedBy(err error) error {
+	if err != nil {
+		err = fmt.Errorf("is damaged: %w", err)
+	}
+	return err
+}
+
 // refused tells whether bbolt does not take the file, whatever the options.
 func refused(err error) bool {
-	for _, is := range []error{bbolterrors.ErrTimeout, bbolterrors.ErrInvalid, bbolterrors.ErrVersionMismatch, bbolterrors.ErrChecksum} {
+	for _, is := range []error{errHeld, errFault, bbolterrors.ErrInvalid, bbolterrors.ErrVersionMismatch, bbolterrors.ErrChecksum} {
 		if errors.Is(err, is) {
 			return true
 		}
@@ -100,7 +198,7 @@ func initialMap() int {
 func prepare(db *bbolt.DB, c config, shared bool) error {
 	l := newLayout(c.namespace)
 	var schema string
-	err := db.View(func(tx *bbolt.Tx) (err error) {
+	err := view(db, func(tx *bbolt.Tx) (err error) {
 		schema, err = l.check(tx, shared || c.namespace != "")
 		return err
 	})
@@ -112,7 +210,7 @@ func prepare(db *bbolt.DB, c config, shared bool) error {
 	case c.readOnly:
 		return nil
 	}
-	return db.Update(l.lay)
+	return update(db, l.lay)
 }
 
 // closeFile writes the list of free pages, without which opening has to look at all pages, and closes.
@@ -120,7 +218,7 @@ func closeFile(db *bbolt.DB, readOnly bool) error {
 	var err error
 	if !readOnly {
 		db.NoFreelistSync = false
-		err = db.Update(func(*bbolt.Tx) error { return nil })
+		err = update(db, func(*bbolt.Tx) error { return nil })
 	}
 	return errors.Join(err, db.Close())
 }
