@@ -39,6 +39,7 @@ type Store struct {
 	closed bool
 	calls  sync.WaitGroup // those that are under way; none is added once closed is set
 
+	counted     counted
 	stopPruning context.CancelFunc
 	pruning     sync.WaitGroup
 }
