@@ -11,6 +11,7 @@ type tree struct {
 	*inspector
 	name     string                         // in findings
 	branches bool                           // leaves are not looked at
+	leaves   int                            // then, how deep they are, once it is known: it is the same for all
 	record   func(page uint64, k, v []byte) // gets each key with its value; nil: none is wanted
 	bucket   func(page uint64, k, v []byte) // gets each bucket in the bucket; nil: they are walked, too
 	broken   bool                           // not all of it could be reached
@@ -111,18 +112,17 @@ func (t *tree) walk(id uint64, low, high []byte, depth int) {
 		t.bad(id, "leads nowhere")
 		return
 	}
-	leaves, first := false, true
 	this, err := e.next()
 	for n := 0; ; n++ {
 		if err != nil {
 			t.bad(id, "entry %d: %w", n, err)
 			return
 		}
-		if !t.inOrder(id, n, this.key, low, high, n > 0) {
+		last := e.done()
+		if !t.inOrder(id, n, this.key, low, high, last) {
 			return
 		}
 		low = this.key
-		last := e.done()
 		end, next := high, element{}
 		if !last {
 			if next, err = e.next(); err != nil {
@@ -131,10 +131,10 @@ func (t *tree) walk(id uint64, low, high []byte, depth int) {
 			}
 			end = next.key
 		}
-		if first && t.branches {
-			leaves, first = t.isLeaf(this.child), false
+		if t.branches && t.leaves == 0 && t.isLeaf(this.child) {
+			t.leaves = depth + 1
 		}
-		if !leaves {
+		if t.leaves != depth+1 {
 			t.walk(this.child, low, end, depth+1)
 		} else if this.child < 2 || this.child >= t.meta.pages {
 			t.bad(id, "entry %d leads to page %d of %d", n, this.child, t.meta.pages)
@@ -224,7 +224,7 @@ func (t *tree) eachRecord(page uint64, e elements, low, high []byte, bucket func
 			t.bad(page, "entry %d: %w", n, err)
 			return -1
 		}
-		if !t.inOrder(page, n, this.key, low, high, n > 0) {
+		if !t.inOrder(page, n, this.key, low, high, e.done()) {
 			return -1
 		}
 		low = this.key
@@ -241,10 +241,11 @@ func (t *tree) eachRecord(page uint64, e elements, low, high []byte, bucket func
 	return e.at
 }
 
-// inOrder tells whether a key is where it should be.
-func (t *tree) inOrder(page uint64, n int, key, low, high []byte, more bool) bool {
+// inOrder tells whether the key of entry n is where it should be: low is the key before it, or for the
+// first one that of the entry above.
+func (t *tree) inOrder(page uint64, n int, key, low, high []byte, last bool) bool {
 	c := bytes.Compare(key, low)
-	if c < 0 || c == 0 && more || high != nil && bytes.Compare(key, high) >= 0 {
+	if c < 0 || c == 0 && n > 0 || last && high != nil && bytes.Compare(key, high) >= 0 {
 		t.bad(page, "entry %d: key %x is out of order", n, key)
 		return false
 	}
