@@ -99,8 +99,8 @@ func configOf(options []Option) config {
 //
 // It also fails where the file is truncated or damaged, as far as that can be seen from its meta pages, its
 // free list and the pages that lead to others, which are all that is read of a file that was closed. After
-// a crash all pages are read, as bbolt does then, too. [Check] looks at the rest. Damage that Open does not
-// see is an error, never a wrong answer, when a record is read. An empty file is taken for a new one.
+// a crash all pages are read, as bbolt does then, too. [Check] looks at the rest, and says what nobody
+// can notice. Other damage that Open does not see is an error when a record is read. An empty file is taken for a new one.
 func Open(path string, options ...Option) (*Store, error) {
 	c := configOf(options)
 	db, err := openFile(path, c)
