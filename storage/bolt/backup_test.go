@@ -178,6 +178,16 @@ func TestBackupFails(t *testing.T) {
 		if err := store.Backup(t.Context(), &faulty{room, func(p []byte) (int, error) { return len(p) / 2, nil }}, nil); !errors.Is(err, io.ErrShortWrite) {
 			t.Errorf("a writer that takes less after %d bytes: %v", room, err)
 		}
+		once := false
+		if err := store.Backup(t.Context(), &faulty{room, func(p []byte) (int, error) {
+			if once {
+				return len(p), nil
+			}
+			once = true
+			return len(p) - 1, nil
+		}}, nil); !errors.Is(err, io.ErrShortWrite) {
+			t.Errorf("a writer that once takes less after %d bytes: %v", room, err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		if err := store.Backup(ctx, &faulty{room, func(p []byte) (int, error) { cancel(); return len(p), nil }}, nil); !errors.Is(err, context.Canceled) {
 			t.Errorf("a context that ends after %d bytes: %v", room, err)
@@ -211,21 +221,20 @@ func TestBackupAndClose(t *testing.T) {
 		store.Backup(t.Context(), panics{}, nil)
 	}()
 	closed := make(chan error, 1)
+	var begin sync.Once
 	var out bytes.Buffer
 	if err := store.Backup(t.Context(), &out, func(written, total int64) {
-		if written == total {
-			return
-		}
-		select {
-		case closed <- nil:
-			go func() { <-closed; closed <- store.Close() }()
-		default:
-		}
+		begin.Do(func() { go func() { closed <- store.Close() }() })
 	}); err != nil {
 		t.Error(err)
 	}
-	if err := <-closed; err != nil {
-		t.Error(err)
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("Close is stuck")
 	}
 }
 

@@ -495,6 +495,13 @@ func edited(t *testing.T, sp *specimen) {
 		{"a page of zeros", func(b []byte) []byte { clear(b[leaf : leaf+pageSize]); return b }, "calls itself page 0"},
 		{"a page of ones", func(b []byte) []byte { copy(b[leaf:leaf+pageSize], bytes.Repeat([]byte{0xff}, pageSize)); return b }, "page"},
 	}
+	if sp.closed {
+		cases = append(cases, struct {
+			name  string
+			edit  func([]byte) []byte
+			words string
+		}{"free list with a page in use", sp.freeUsed(t), "is in use and on the free list"})
+	}
 	for _, page := range slices.Concat(leaves, branches) { // whatever it is of
 		cases = append(cases, struct {
 			name  string
@@ -507,10 +514,47 @@ func edited(t *testing.T, sp *specimen) {
 		if c.words != "" && !strings.Contains(fmt.Sprint(err), c.words) {
 			t.Errorf("%s: Check says %v, not %q", c.name, err, c.words)
 		}
+		if strings.HasPrefix(c.name, "free list") && sp.opens(t, c.edit) {
+			t.Errorf("%s: it opens", c.name)
+		}
 		if c.name == "nothing" && err != nil {
 			t.Errorf("Check of a sound file: %v", err)
 		}
 	}
+}
+
+// opens tells whether a damaged copy opens.
+func (sp *specimen) opens(t *testing.T, damage func([]byte) []byte) bool {
+	path := filepath.Join(t.TempDir(), "damaged.db")
+	if err := os.WriteFile(path, damage(bytes.Clone(sp.image)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, err := bolt.Open(path)
+	if err == nil {
+		store.Close()
+	}
+	return err == nil
+}
+
+// freeUsed puts a branch page on the free list, where there is a place for it in the order.
+func (sp *specimen) freeUsed(t *testing.T) func([]byte) []byte {
+	word := func(at int) int { return int(binary.NativeEndian.Uint64(sp.image[at:])) }
+	meta := 16
+	if word(pageSize+16+48) > word(16+48) {
+		meta += pageSize
+	}
+	list := word(meta+32) * pageSize
+	n := int(binary.NativeEndian.Uint16(sp.image[list+10:]))
+	for _, page := range sp.pages(t, 1) {
+		for i := range n {
+			at := list + 16 + 8*i
+			if (i == 0 || word(at-8) < page/pageSize) && (i == n-1 || word(at+8) > page/pageSize) {
+				return func(b []byte) []byte { binary.NativeEndian.PutUint64(b[at:], uint64(page/pageSize)); return b }
+			}
+		}
+	}
+	t.Fatal("no place in the free list")
+	return nil
 }
 
 // fnv64 is FNV-1a.
