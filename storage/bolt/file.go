@@ -188,10 +188,11 @@ func refused(err error) bool {
 
 // initialMap is the size of the map, 0 where it can't be larger than the file.
 func initialMap() int {
-	if math.MaxInt < mapSize || runtime.GOOS == "windows" { // which would make the file as large
+	size := int64(mapSize)
+	if size > math.MaxInt || runtime.GOOS == "windows" { // which would make the file as large
 		return 0
 	}
-	return mapSize
+	return int(size)
 }
 
 // prepare refuses a file of somebody else's, and lays out one that is empty or of an older version.
