@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -572,6 +573,36 @@ func ids(t *testing.T, store storage.Store) (ids []storage.ID) {
 	return ids
 }
 
+// grantOf is the record that stands under the name of an imported token.
+func grantOf(t *testing.T, store storage.Store, token string) *storage.Grant {
+	t.Helper()
+	sum := sha256.Sum256([]byte(token))
+	g, err := store.Grant(t.Context(), storage.ID(sum[:16]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// A grant that was ended is kept for as long as its token could be imported once more, though its
+// tokens would have been over before.
+func TestImportedGrantIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := openStore(t, bolt.PruneEvery(time.Hour))
+		m := importing(store)
+		i := alices()
+		i.Refresh = old("old refresh", 90*24*time.Hour)
+		mustImport(t, m, i, true)
+		revokeAs(t, m, "app", mustRefresh(t, m, "old refresh").GetRefresh()) // which could have idled for 30 days
+		time.Sleep(89 * 24 * time.Hour)
+		synctest.Wait()
+		mustImport(t, m, i, false)
+		if _, err := refreshAs(t, m, "app", "old refresh"); code(t, err) != "invalid_grant" {
+			t.Errorf("it came back to life: %v", err)
+		}
+	})
+}
+
 // An older system may have several records with one refresh token: their access tokens are of one grant.
 func TestImportJoins(t *testing.T) {
 	pair := func(n int, scope string) grants.Import {
@@ -585,7 +616,8 @@ func TestImportJoins(t *testing.T) {
 
 	t.Run("one after the other", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			m := importing(openStore(t))
+			store := openStore(t)
+			m := importing(store)
 			mustImport(t, m, pair(1, "read write"), true)
 			mustImport(t, m, pair(2, "read"), true)
 			mustImport(t, m, pair(2, "read"), false)
@@ -602,7 +634,11 @@ func TestImportJoins(t *testing.T) {
 				t.Errorf("alive are %q", got)
 			}
 			revokeAs(t, m, "app", "old refresh")
+			ended := grantOf(t, store, "old refresh")
 			mustImport(t, m, pair(4, "read write"), true)
+			if now := grantOf(t, store, "old refresh"); !reflect.DeepEqual(now, ended) {
+				t.Errorf("the grant that has ended is %+v, was %+v", now, ended)
+			}
 			if got := aliveOf(t, m, all...); got != nil {
 				t.Errorf("%q came to life in a grant that has ended", got)
 			}

@@ -75,9 +75,6 @@ func (in *lines) line() (text []byte, fits bool, err error) {
 			text = append(text, part...)
 			fits = len(text) <= maxLine+len("\r\n")
 		}
-		if !fits {
-			text = nil
-		}
 		switch {
 		case err == bufio.ErrBufferFull:
 			continue

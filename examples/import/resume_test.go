@@ -168,7 +168,7 @@ func TestState(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fmt.Fprint(file, `{"line":383,"reason":"not JS`)
+			fmt.Fprint(file, `{"line":383,"reason":"not JSON, from byte 1 on"}`+"\n"+`{"line":384,"reason":"not JS`)
 			file.Close()
 		}, text, false, nil, statusRejected, gone, "going on after line 256"},
 		{"the rejects are gone", func(t *testing.T, h house) { os.Remove(h.rejects()) }, text, false, nil, statusRejected, gone, "going on after line 256"},
