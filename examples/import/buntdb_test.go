@@ -234,6 +234,32 @@ func refreshesOnce(t *testing.T, m *grants.Manager, info oauth2.TokenInfo) {
 	}
 }
 
+// An expired token has lost its entry by that alone, and counts as expired; one that is not has been
+// removed.
+func TestBuntDBWithoutEntries(t *testing.T) {
+	record := func(life time.Duration) string {
+		return fmt.Sprintf(`{"ClientID":"app","Access":"a","AccessCreateAt":%q,"AccessExpiresIn":%d}`, time.Now().Add(-time.Minute).Format(time.RFC3339Nano), life)
+	}
+	for _, c := range []struct {
+		name, record, entry string
+		want                counts
+	}{
+		{"expired", record(time.Second), "", counts{Expired: 1, Lines: 1}},
+		{"removed", record(time.Hour), "", counts{Skipped: 1, Lines: 1}},
+		{"removed, for ever", record(0), "", counts{Skipped: 1, Lines: 1}},
+		{"another record's", record(time.Hour), "other", counts{Skipped: 1, Lines: 1}},
+		{"alive", record(time.Hour), "id", counts{Imported: 1, Lines: 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var file strings.Builder
+			for _, e := range [][2]string{{"id", c.record}, {"a", c.entry}} {
+				fmt.Fprintf(&file, "*3\r\n$3\r\nset\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(e[0]), e[0], len(e[1]), e[1])
+			}
+			newHouse(t).run(t, strings.NewReader(file.String()), "-format", "buntdb").want(t, statusDone, c.want)
+		})
+	}
+}
+
 // Versions of buntdb write lifetimes in two ways, and a crash may leave half an entry or zeros.
 func TestReadBuntDB(t *testing.T) {
 	const set, del = "*3\r\n$3\r\nset\r\n$1\r\nk\r\n$1\r\nv\r\n", "*2\r\n$3\r\ndel\r\n$1\r\nk\r\n"
