@@ -1,6 +1,9 @@
 package grants
 
-import "context"
+import (
+	"context"
+	"unicode/utf8"
+)
 
 // OnBehalf lets clients act for users by client_credentials: allowed says whether the client may act for
 // the user, and an error that it could not find out. The grant is then the user's, with a refresh token
@@ -27,6 +30,8 @@ func (m *Manager) serveClient(ctx context.Context, c *client, r *Request, e *Eve
 		return nil, refusal(publicClient)
 	case m.onBehalf == nil:
 		return nil, refusal(notOnBehalf)
+	case !utf8.ValidString(r.User): // which an application's database may take for a failure
+		return nil, refusal(notForUser)
 	}
 	switch allowed, err := m.onBehalf(ctx, c.ID, r.User); {
 	case err != nil:

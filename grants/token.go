@@ -31,7 +31,8 @@ const (
 // Decode accepts exactly the strings that Encode returns, so that one token is one string, and says
 // whether token is one. A shape without room for the kind returns UnknownKind: then the digest that
 // matches decides. A shape without a checksum should mask the ID with a hash of the secret, so that a
-// damaged token names no grant.
+// damaged token names no grant. Refresh tokens of one grant have the first half of the secret in common; a
+// shape that is not to show it masks that too.
 type Encoding interface {
 	Encode(kind Kind, id storage.ID, secret [32]byte) string
 	Decode(token string) (kind Kind, id storage.ID, secret [32]byte, ok bool)

@@ -43,7 +43,6 @@ func (e *endpoint) credentials(r *request, ask *grants.Request) error {
 		return invalidRequest("client_id differs from the client that authenticates")
 	}
 	ask.ClientID, ask.ClientSecret = id, secret
-	r.clientID, r.secret = id, secret
 	return nil
 }
 

@@ -18,9 +18,10 @@ type Dialect struct {
 	Params []string
 
 	// Request is called for each request whose form is well-formed, before anything else is looked at.
-	// It turns their words into ours: what OAuth does not know stands in r.Params, what a client sent
-	// by Basic is not there yet. It may set r.User, on whose behalf client_credentials then asks (see
-	// grants.OnBehalf). To refuse it returns a *grants.Error with the code of an RFC.
+	// It turns their words into ours: what OAuth does not know stands in r.Params, and the client's
+	// credentials in r.ClientID and r.ClientSecret wherever they were sent. It may set r.User, on whose
+	// behalf client_credentials then asks (see grants.OnBehalf). To refuse it returns a *grants.Error
+	// with the code of an RFC.
 	Request func(r *grants.Request) error
 
 	// Success alters the members of a successful token answer (RFC 6749 5.1), of which info tells more.
@@ -59,15 +60,12 @@ func (d Dialect) apply(o *options) {
 	o.dialect = d
 }
 
-// request is what the manager is asked, in our words.
-func (d Dialect) request(r *request) (*grants.Request, error) {
-	req := r.grantsRequest()
-	if d.Request != nil {
-		if err := d.Request(req); err != nil {
-			return nil, err
-		}
+// request turns what the manager is asked into our words.
+func (d Dialect) request(ask *grants.Request) error {
+	if d.Request == nil {
+		return nil
 	}
-	return req, nil
+	return d.Request(ask)
 }
 
 // members are those of a successful answer.

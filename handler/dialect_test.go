@@ -216,7 +216,7 @@ func TestDialectRequest(t *testing.T) {
 	const no = `{"error":"invalid_scope","error_description":"no"}`
 	is(t, post(h, url.Values{"userId": {"u"}, "other": {"1", "2"}, "scope": {"read"}}), 400, no) // without grant_type
 	r := seen[0]
-	if r.Scope != "read" || r.ClientID != "" || r.ClientSecret != "" || len(r.Params) != 2 || r.Params.Get("userId") != "u" || !slices.Equal(r.Params["other"], []string{"1", "2"}) {
+	if r.Scope != "read" || r.ClientID != "app" || r.ClientSecret != "app-secret" || len(r.Params) != 2 || r.Params.Get("userId") != "u" || !slices.Equal(r.Params["other"], []string{"1", "2"}) {
 		t.Errorf("saw scope %q, client %q, %v", r.Scope, r.ClientID, r.Params)
 	}
 	is(t, post(h, form("grant_type", "password")), 400, no)

@@ -122,11 +122,12 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, do action) (bod
 }
 
 func (e *endpoint) do(r *request, do action) (map[string]any, error) {
-	ask, err := e.dialect.request(r)
-	if err != nil {
+	ask := r.grantsRequest()
+	r.unreadable = e.credentials(r, ask)
+	r.clientID, r.secret = ask.ClientID, ask.ClientSecret
+	if err := e.dialect.request(ask); err != nil {
 		return nil, err
 	}
-	r.clientID, r.secret = ask.ClientID, ask.ClientSecret
 	return do(r, ask)
 }
 

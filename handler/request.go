@@ -29,6 +29,7 @@ type request struct {
 	*http.Request
 	form             url.Values
 	clientID, secret string // of the client as sent, wherever they stood
+	unreadable       error  // why its credentials can't be read
 }
 
 // read checks a request in the order in which several mistakes are answered: method, content type,

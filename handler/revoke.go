@@ -14,8 +14,8 @@ import (
 func Revoke(m oauth2.Manager, options ...Option) http.Handler {
 	e := newEndpoint(m, options)
 	return e.post(func(r *request, ask *grants.Request) (map[string]any, error) {
-		if err := e.credentials(r, ask); err != nil {
-			return nil, err
+		if r.unreadable != nil {
+			return nil, r.unreadable
 		}
 		return nil, e.manager.Revoke(r.Context(), ask)
 	})

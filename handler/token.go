@@ -22,8 +22,8 @@ func Token(m oauth2.Manager, options ...Option) http.Handler {
 		case !slices.Contains(served, ask.GrantType):
 			return nil, &grants.Error{Code: "unsupported_grant_type", Description: "this grant type is not served here"}
 		}
-		if err := e.credentials(r, ask); err != nil {
-			return nil, err
+		if r.unreadable != nil {
+			return nil, r.unreadable
 		}
 		info, err := e.manager.Token(r.Context(), ask)
 		if err != nil {

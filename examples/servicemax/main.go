@@ -107,7 +107,7 @@ var (
 var tokenDialect = handler.Dialect{
 	GrantTypes: []string{"refresh_token"},
 	Request: func(r *grants.Request) error {
-		r.ClientSecret = "" // no client has one here, and a parameter that means nothing is ignored
+		r.ClientSecret = "" // in the body or by Basic: no client can prove itself here
 		if r.GrantType == "refresh_token" && (r.ClientID == "" || r.RefreshToken == "") {
 			return &grants.Error{Code: "invalid_request"}
 		}

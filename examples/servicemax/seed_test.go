@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"log/slog"
 	"maps"
@@ -341,6 +342,7 @@ func TestSeedContracts(t *testing.T) {
 				k := baseS(s).Changed("client_id", K)
 				s.Post(t, s.Path, k).Exactly(t, 400, bodyClient)
 				s.Post(t, s.Path, append(k, "client_secret", "k-secret")).Exactly(t, 400, bodyClient) // which can't be sent here
+				s.Post(t, s.Path, k, basicK).Exactly(t, 400, bodyClient)
 				s.Post(t, s.Path, baseS(s).Changed("client_id", L, "refresh_token", s.Fixtures.l.refresh)).Exactly(t, 400, bodyGrant)
 			})
 		}},
@@ -482,6 +484,7 @@ func TestSeedContracts(t *testing.T) {
 				s.Post(t, revokePath, baseV(s).Changed("client_id", "57d22b28e0c5962541889100")).Exactly(t, 400, bodyClient)
 				s.Post(t, revokePath, baseV(s).Changed("client_id", K)).Exactly(t, 400, bodyClient)
 				s.Post(t, revokePath, append(baseV(s).Changed("client_id", K), "client_secret", "k-secret")).Exactly(t, 400, bodyClient)
+				s.Post(t, revokePath, baseV(s).Changed("client_id", K), basicK).Exactly(t, 400, bodyClient)
 				for _, token := range []string{s.Fixtures.i.refresh, s.Fixtures.i.access, F} {
 					s.Post(t, revokePath, baseV(s).Changed("client_id", J, "token", token)).Exactly(t, 400, bodyGrant)
 				}
@@ -551,3 +554,6 @@ func TestFirstTokens(t *testing.T) {
 		post(path, 200, golden.Form{"grant_type", "refresh_token", "client_id", I, "refresh_token", refresh})
 	}
 }
+
+// basicK is K's right secret, which can't be sent by Basic either.
+var basicK = golden.Header{Name: "Authorization", Value: "Basic " + base64.StdEncoding.EncodeToString([]byte(K+":k-secret"))}

@@ -39,7 +39,7 @@ func main() { serve.Main("tight", start) }
 func start(ctx context.Context, store *bolt.Store, url string) (http.Handler, error) {
 	manager := grants.New(store, contract...)
 	if _, err := store.GetByID(ctx, "acme"); err == nil {
-		slog.Info("not the first start: acme's secret was shown then, and only a digest is kept; another -db begins anew")
+		slog.Info("not the first start, which alone shows acme's secret: another -db begins anew")
 		return routes(manager), nil
 	} else if !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
@@ -95,8 +95,6 @@ func dialect(kind string) handler.Dialect {
 	}
 }
 
-var grantTypes = []string{"refresh_token", "authorization_code", "client_credentials"}
-
 // success has no token_type, but created_at: with expires_in it gives the expiry of the access token,
 // also where a lost answer is repeated a while later.
 func success(members map[string]any, info oauth2.TokenInfo) {
@@ -115,8 +113,9 @@ func mayActFor(_ context.Context, client, user string) (bool, error) {
 }
 
 var (
-	partners = map[string]string{"user:u1": "acme", "user:u2": "acme", "user:u3": "beta", "accountant:a1": "acme"}
-	opens    = map[string][]string{"accountant:a1": {"user:u1"}} // whose accounts an accountant may open
+	grantTypes = []string{"refresh_token", "authorization_code", "client_credentials"}
+	partners   = map[string]string{"user:u1": "acme", "user:u2": "acme", "user:u3": "beta", "accountant:a1": "acme"}
+	opens      = map[string][]string{"accountant:a1": {"user:u1"}} // whose accounts an accountant may open
 )
 
 // partner is a client of the API. Its access tokens live 90 days, a refresh token 180 days from each
@@ -153,8 +152,7 @@ func userToken(manager *grants.Manager) http.HandlerFunc {
 			answer(w, http.StatusServiceUnavailable, map[string]any{"error": "temporarily_unavailable"})
 			return
 		}
-		life := int64(info.GetAccessExpiresIn() / time.Second)
-		members := map[string]any{"access_token": info.GetAccess(), "expires_in": life, "scope": info.GetScope()}
+		members := map[string]any{"access_token": info.GetAccess(), "scope": "token", "expires_in": int64(info.GetAccessExpiresIn() / time.Second)}
 		success(members, info)
 		answer(w, http.StatusOK, members)
 	}
@@ -173,11 +171,14 @@ func answer(w http.ResponseWriter, status int, members map[string]any) {
 	json.NewEncoder(w).Encode(members)
 }
 
-// dotted is the shape of tokens: 32 octets of secret, 16 of ID, and neither kind nor checksum.
+// dotted is the shape of tokens: 32 octets of secret, 16 of ID, and neither kind nor checksum. Two tokens
+// of one grant do not look alike, and a mistyped digit names no grant.
 type dotted struct{}
 
 func (dotted) Encode(_ grants.Kind, id storage.ID, secret [32]byte) string {
-	return fmt.Sprintf("%x.%x", secret[:], masked(id, secret))
+	hide(secret[:16], secret[16:]) // which refresh tokens of a grant have in common
+	hide(id[:], secret[:])
+	return fmt.Sprintf("%x.%x", secret[:], id[:])
 }
 
 func (dotted) Decode(token string) (kind grants.Kind, id storage.ID, secret [32]byte, ok bool) {
@@ -186,14 +187,13 @@ func (dotted) Decode(token string) (kind grants.Kind, id storage.ID, secret [32]
 	}
 	hex.Decode(secret[:], []byte(token[:64])) // whatever is wrong shows in the comparison below
 	hex.Decode(id[:], []byte(token[65:]))
-	id = storage.ID(masked(id, secret))
+	hide(id[:], secret[:])
+	hide(secret[:16], secret[16:])
 	return grants.UnknownKind, id, secret, token == dotted{}.Encode(kind, id, secret)
 }
 
-// masked is the ID behind a hash of the secret, and back: a mistyped digit then names no grant, and two
-// tokens of one grant do not look alike.
-func masked(id storage.ID, secret [32]byte) []byte {
-	sum := sha256.Sum256(secret[:])
-	subtle.XORBytes(sum[:], sum[:], id[:])
-	return sum[:len(id)]
+// hide puts b behind a hash of other octets, and takes it out again.
+func hide(b, behind []byte) {
+	sum := sha256.Sum256(behind)
+	subtle.XORBytes(b, b, sum[:])
 }

@@ -307,7 +307,12 @@ var cases = []golden.Case[fixtures]{
 		}
 	}},
 	{ID: "G-02", Paths: tokenPaths, Run: func(t *testing.T, s *server) {
-		next := again(t, s, base(s)).Member("refresh_token")
+		next, first := again(t, s, base(s)).Member("refresh_token"), s.Fixtures.acme.GetRefresh()
+		for _, part := range [][2]int{{0, 32}, {32, 64}, {65, 97}} { // do not look alike
+			if next[part[0]:part[1]] == first[part[0]:part[1]] {
+				t.Errorf("%s and %s are both of one grant, and show it", first, next)
+			}
+		}
 		rotated(t, s, next, "user:u1", "acme", func() *golden.Answer {
 			return s.Post(t, s.Path, base(s).Changed("refresh_token", next).Without("code", "userId"))
 		})
