@@ -1,7 +1,6 @@
 package interop_test
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -39,60 +38,18 @@ func acknowledgedBeforeOnDisk(t *testing.T) {
 	}
 }
 
-// buildNotingSyncs builds internal/acknowledge in a workspace of its own, with the modules and
-// versions of the test but for the two that it alters.
+// buildNotingSyncs builds internal/acknowledge with stores that note each sync.
 func buildNotingSyncs(t *testing.T) (program string) {
 	t.Helper()
-	dir := t.TempDir()
-	program = filepath.Join(dir, "acknowledge")
-	work := append([]string{"work", "init"}, strings.Split(goTool(t, ".", "list", "-m", "-f", "{{.Dir}}"), "\n")...)
-	goTool(t, dir, work...)
-	if file := goTool(t, ".", "env", "GOWORK"); file != "off" && file != "" {
-		if sums, err := os.ReadFile(file + ".sum"); err == nil {
-			write(t, filepath.Join(dir, "go.work.sum"), sums)
+	program = filepath.Join(t.TempDir(), "acknowledge")
+	noting := func(sync string) func(*testing.T, string) {
+		return func(t *testing.T, file string) {
+			alter(t, file, regexp.MustCompile(sync), -1, `func() error { err := $0; println("sync"); return err }()`)
 		}
 	}
-	for _, m := range []struct{ module, file, sync string }{
-		{"go.etcd.io/bbolt", "tx.go", `fdatasync\(tx\.db\)`},
-		{"github.com/tidwall/buntdb", "buntdb.go", `[\w.]+\.file\.Sync\(\)`},
-	} {
-		noting := filepath.Join(dir, filepath.Base(m.module))
-		if err := os.CopyFS(noting, os.DirFS(goTool(t, ".", "list", "-m", "-f", "{{.Dir}}", m.module))); err != nil {
-			t.Fatal(err)
-		}
-		file, sync := filepath.Join(noting, m.file), regexp.MustCompile(m.sync)
-		source := read(t, file)
-		if !sync.Match(source) {
-			t.Fatalf("%s of %s has no %s", m.file, m.module, m.sync)
-		}
-		write(t, file, sync.ReplaceAll(source, []byte(`func() error { err := $0; println("sync"); return err }()`)))
-		goTool(t, dir, "work", "edit", "-replace="+m.module+"="+noting)
-	}
-	goTool(t, dir, "build", "-o", program, "github.com/ostiary-go/ostiary/interop/internal/acknowledge")
+	withAltered(t, []alteration{
+		{"go.etcd.io/bbolt", "tx.go", noting(`fdatasync\(tx\.db\)`)},
+		{"github.com/tidwall/buntdb", "buntdb.go", noting(`[\w.]+\.file\.Sync\(\)`)},
+	}, "build", "-o", program, root+"/interop/internal/acknowledge")
 	return program
-}
-
-func write(t *testing.T, path string, content []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// goTool runs the go command in dir and returns what it prints. Elsewhere than here it uses, or makes,
-// the workspace in dir.
-func goTool(t *testing.T, dir string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command("go", args...)
-	cmd.Dir = dir
-	if dir != "." {
-		cmd.Env = append(os.Environ(), "GOWORK="+filepath.Join(dir, "go.work"))
-	}
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
-	}
-	return strings.TrimSpace(string(out))
 }
