@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/ostiary-go/ostiary/storage"
 )
 
 // Backup writes a copy of the file to w, as it is at one moment: every write that was answered before
@@ -20,6 +22,8 @@ import (
 // The store serves on meanwhile, and commits don't wait for a slow w. But what is freed while a backup
 // runs is not used again before it ends, so the file grows by what is written. A copy takes as many bytes
 // as the file has in use or had at its fullest.
+//
+// Where a commit fails meanwhile Backup returns [storage.ErrUnavailable], and may be repeated.
 //
 // progress, which may be nil, is called in between with the bytes written so far and those of the whole
 // copy. Where ctx ends, or w fails or takes less than it is given, Backup returns that error, and what was
@@ -35,6 +39,19 @@ func (s *Store) backup(ctx context.Context, writer func(total int64) io.Writer, 
 		return err
 	}
 	defer leave()
+	stale, finished := make(<-chan struct{}), make(chan struct{})
+	defer close(finished)
+	if s.committer != nil {
+		var left func()
+		left, stale = s.committer.readers.enter()
+		go func() { // what waits for readers does not wait for a slow w
+			defer left()
+			select {
+			case <-stale:
+			case <-finished:
+			}
+		}()
+	}
 	var tx *bbolt.Tx
 	if err := guard(func() (err error) {
 		tx, err = s.db.Begin(false)
@@ -50,6 +67,11 @@ func (s *Store) backup(ctx context.Context, writer func(total int64) io.Writer, 
 		err = out.err
 	case err != nil:
 		err = fmt.Errorf("bolt: backup: %w", err)
+	}
+	select {
+	case <-stale: // pages that it was still to read may have been used for others
+		err = fmt.Errorf("%w: a commit failed while the backup ran", storage.ErrUnavailable)
+	default:
 	}
 	return err
 }

@@ -114,7 +114,8 @@ func Open(path string, options ...Option) (*Store, error) {
 
 // New puts a store into a database of the application's own, beside its buckets, under names that begin
 // with "ostiary". Close leaves the database open. The application's transactions are its own: it can't
-// share one with the store, and one that writes keeps the store waiting.
+// share one with the store, and one that writes keeps the store waiting. One that reads while a commit
+// fails, the store's or its own, must not be read on: bbolt then reuses pages that it sees.
 //
 // Several stores can share a database if all but one have a [Namespace]. Of [ReadOnly] the database
 // decides.
@@ -180,6 +181,10 @@ func (s *Store) view(ctx context.Context, read func(tx *bbolt.Tx) error) error {
 		return err
 	}
 	defer leave()
+	if s.committer != nil {
+		left, _ := s.committer.readers.enter()
+		defer left()
+	}
 	return view(s.db, read)
 }
 

@@ -30,6 +30,7 @@ type committer struct {
 	closing chan struct{} // closed when nothing will be queued any more
 	stopped chan struct{} // closed when all is answered
 
+	readers  readers
 	watchers watchers
 	counters counters
 }
@@ -63,6 +64,7 @@ const (
 
 func newCommitter(db *bbolt.DB, l *layout) *committer {
 	c := &committer{db: db, layout: l, wake: make(chan struct{}, 1), ending: make(chan struct{}), closing: make(chan struct{}), stopped: make(chan struct{})}
+	c.readers.now.Store(newReading())
 	go c.run()
 	return c
 }
@@ -235,11 +237,15 @@ func (c *committer) store(tx *bbolt.Tx, b *batch) (err error) {
 // settle finds out what became of a commit that failed: bbolt syncs twice, so it may have happened. Once
 // an empty commit is through, what the file shows is durable, and that is the answer to every waiter.
 // Until then nothing else is written and the caches are empty. It returns what ends that.
+//
+// bbolt takes the pages that such a commit replaced for free, although they may be read yet: whoever
+// began to read before has to be done first.
 func (c *committer) settle(taken []*operation, b *batch, failed error, changed func()) (settled func()) {
 	b.tx.Rollback()
 	all := c.watchers.changing(storage.Changes{All: true})
 	changed()
-	applied, err := c.settled(b)
+	gone := c.readers.turn()
+	applied, err := c.settled(b, gone)
 	if err != nil {
 		c.setDoubt(true)
 		for _, op := range taken {
@@ -248,7 +254,7 @@ func (c *committer) settle(taken []*operation, b *batch, failed error, changed f
 		for pause := 10 * time.Millisecond; err != nil; pause = min(2*pause, time.Second) {
 			select {
 			case <-time.After(pause):
-				applied, err = c.settled(b)
+				applied, err = c.settled(b, gone)
 			case <-c.ending:
 				err = nil // it stays unknown
 			}
@@ -264,7 +270,12 @@ func (c *committer) settle(taken []*operation, b *batch, failed error, changed f
 }
 
 // settled makes an empty commit and tells whether the file has what b was to put.
-func (c *committer) settled(b *batch) (applied bool, err error) {
+func (c *committer) settled(b *batch, gone <-chan struct{}) (applied bool, err error) {
+	select {
+	case <-gone:
+	case <-time.After(readersPatience):
+		return false, errReaders
+	}
 	if err := update(c.db, func(*bbolt.Tx) error { return nil }); err != nil {
 		return false, err
 	}
@@ -274,6 +285,11 @@ func (c *committer) settled(b *batch) (applied bool, err error) {
 	})
 	return applied, err
 }
+
+// readersPatience is how long a failed commit waits for readers before the writers are told.
+const readersPatience = 100 * time.Millisecond
+
+var errReaders = errors.New("the file is being read")
 
 // setDoubt refuses operations, those that wait included, or takes them on again.
 func (c *committer) setDoubt(inDoubt bool) {
