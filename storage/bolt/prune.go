@@ -16,34 +16,39 @@ const pruneBite = 1000
 
 // Prune implements [storage.Store].
 func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
-	total := 0
+	total, bite := 0, pruneBite
 	var damaged error
 	for {
 		looked, removed, bad := 0, 0, error(nil)
 		err := s.write(ctx, func(s *staging) error {
 			return guard(func() error {
-				looked, removed, bad = s.prune(before)
+				looked, removed, bad = s.prune(before, bite)
 				return nil
 			})
 		})
-		if err != nil {
+		switch {
+		case errors.Is(err, storage.ErrUnavailable) && bite > 1: // a full disk may have room for less
+			bite = max(bite/8, 1)
+			continue
+		case err != nil:
 			return total, err
 		}
 		total, damaged = total+removed, errors.Join(damaged, bad)
 		s.committer.counters.pruned.Add(int64(removed))
-		if looked < pruneBite {
+		if looked < bite {
 			return total, damaged
 		}
+		bite = min(2*bite, pruneBite)
 	}
 }
 
 // prune takes the first entries that are due out of the expiry index, with their grants. One that lives
 // longer than its entry says is filed anew; a damaged one stays, without an entry.
-func (s *staging) prune(before time.Time) (looked, removed int, damaged error) {
+func (s *staging) prune(before time.Time, bite int) (looked, removed int, damaged error) {
 	var due [][]byte
 	end := expiryPrefix(before)
 	cursor := s.layout.in(s.tx, expiresBucket).Cursor()
-	for k, _ := cursor.First(); k != nil && len(due) < pruneBite && bytes.Compare(k[:min(len(k), len(end))], end) < 0; k, _ = cursor.Next() {
+	for k, _ := cursor.First(); k != nil && len(due) < bite && bytes.Compare(k[:min(len(k), len(end))], end) < 0; k, _ = cursor.Next() {
 		due = append(due, bytes.Clone(k))
 	}
 	for _, key := range due {
