@@ -274,3 +274,16 @@ func TestCacheIsOffInDoubt(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A store may be of a type that can't be compared. Whether its clients are its own is then not known.
+func TestNewTakesAnyStore(t *testing.T) {
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "auth.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	New(struct {
+		*bolt.Store
+		names []string
+	}{store, nil})
+}
