@@ -3,6 +3,7 @@ module github.com/ostiary-go/ostiary/interop
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/go-oauth2/oauth2/v4 v4.5.4
 	github.com/ostiary-go/ostiary v0.0.0
