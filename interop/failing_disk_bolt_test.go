@@ -284,6 +284,9 @@ func (s *storm) verify(t *testing.T, d *failingDisk) {
 	if err := s.store.Close(); err != nil {
 		t.Error(err)
 	}
+	if err := bolt.Check(s.path); err != nil {
+		t.Error(err)
+	}
 	s.open(t)
 	defer s.store.Close()
 	if testbed.Dump(t, s.store) != before {

@@ -283,6 +283,9 @@ func (j *journal) endClient(worker, until int) {
 // verify opens the file that is left and holds every grant against it.
 func (j *journal) verify(t *testing.T, path string) {
 	t.Helper()
+	if err := bolt.Check(path); err != nil {
+		t.Error(err)
+	}
 	store, err := bolt.Open(path, bolt.PruneEvery(0))
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func TestCheckFinds(t *testing.T) {
 			if err := b.Delete(key); err != nil {
 				return err
 			}
-			key[5]--
+			key[2]--
 			return b.Put(key, nil)
 		}, nil},
 		{"an entry of a grant that was pruned", put("ostiary.expires", strings.Repeat("x", 24), ""), nil},
