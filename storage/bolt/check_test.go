@@ -71,7 +71,7 @@ func TestCheckFinds(t *testing.T) {
 			if err := b.Delete(key); err != nil {
 				return err
 			}
-			key[7]++
+			key[2]++
 			return b.Put(key, nil)
 		}, []string{grant.ID.String() + ": is in the expiry index after its expiry"}},
 		{"an entry before the expiry", func(tx *bbolt.Tx) error {
