@@ -62,7 +62,7 @@ const entryOverhead = 120
 
 func costOfGrant(_ storage.ID, g cachedGrant) int64 {
 	cost := int64(entryOverhead + unsafe.Sizeof(entry[storage.ID, cachedGrant]{}) + unsafe.Sizeof(*g.grant))
-	cost += int64(len(g.grant.User)+len(g.grant.Scope)) + int64(cap(g.grant.Access))*int64(unsafe.Sizeof(storage.Access{}))
+	cost += int64(len(g.grant.Client)+len(g.grant.User)+len(g.grant.Scope)) + int64(cap(g.grant.Access))*int64(unsafe.Sizeof(storage.Access{}))
 	for i := range g.grant.Access {
 		cost += int64(len(g.grant.Access[i].Scope)) + costOfWords(g.grant.Access[i].Audience)
 	}
@@ -325,7 +325,7 @@ func (m *Manager) counter(id storage.ID) uint64 {
 
 // remember keeps a validated access token. counter is from before the grant was read.
 func (m *Manager) remember(t token, g *storage.Grant, at int, counter uint64) {
-	if m.cache == nil || t.id != g.ID { // the other name of an alias does not change with it
+	if m.cache == nil || t.imported { // which loadCached can not find
 		return
 	}
 	kept := *g

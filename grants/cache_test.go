@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -286,4 +288,26 @@ func TestNewTakesAnyStore(t *testing.T) {
 		*bolt.Store
 		names []string
 	}{store, nil})
+}
+
+// What a flood of distinct tokens leaves in memory, against the bound.
+func BenchmarkCacheFlood(b *testing.B) {
+	const limit, tokens = 64 << 20, 10_000_000
+	for b.Loop() {
+		c := newCache(limit, new(watched))
+		heap := func() uint64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc
+		}
+		before := heap()
+		for range tokens {
+			id, scope := storage.NewID(), strings.Clone("read write")
+			g := &storage.Grant{ID: id, Client: "web", User: id.String(), Scope: scope, Access: make([]storage.Access, 1)}
+			c.grants.put(id, cachedGrant{grant: g, access: &g.Access[0]}, c.grants.counter(id))
+		}
+		b.ReportMetric(float64(heap()-before)/(limit-limit/clientShare), "of-bound")
+		runtime.KeepAlive(c)
+	}
 }

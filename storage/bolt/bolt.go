@@ -119,9 +119,17 @@ func Open(path string, options ...Option) (*Store, error) {
 //
 // Several stores can share a database if all but one have a [Namespace]. Of [ReadOnly] the database
 // decides.
+//
+// New refuses a database without NoFreelistSync: after a commit that failed it is not known which state is
+// on the disk, and the list of free pages that the next one then writes could go over pages of the other.
+// For the same reason the application makes no commit after one of its own that failed, but opens the
+// database anew.
 func New(db *bbolt.DB, options ...Option) (*Store, error) {
 	c := configOf(options)
 	c.readOnly = db.IsReadOnly()
+	if !db.NoFreelistSync && !c.readOnly {
+		return nil, fmt.Errorf("bolt: %s: has to be open with NoFreelistSync", db.Path())
+	}
 	if err := prepare(db, c, true); err != nil {
 		return nil, fmt.Errorf("bolt: %s: %w", db.Path(), err)
 	}

@@ -39,9 +39,7 @@ func (s *Store) PutClient(ctx context.Context, c *storage.Client) error {
 		switch {
 		case err == nil:
 			put.Generation = old.Generation
-		case err != storage.ErrNotFound:
-			return err
-		default:
+		default: // new, or damaged: then nothing of it holds any more
 			put.Generation = generation
 		}
 		return s.putClient(put)
@@ -64,8 +62,8 @@ func (s *Store) EndClient(ctx context.Context, id string) error {
 // DeleteClient implements [storage.Clients].
 func (s *Store) DeleteClient(ctx context.Context, id string) error {
 	return s.write(ctx, func(s *staging) error {
-		if _, err := s.client(id); err != nil {
-			return err
+		if s.get(clientsBucket, []byte(id)) == nil { // a damaged one may go
+			return storage.ErrNotFound
 		}
 		s.delete(clientsBucket, []byte(id))
 		return nil

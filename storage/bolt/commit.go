@@ -255,18 +255,24 @@ func (c *committer) settle(taken []*operation, b *batch, failed error, changed f
 			select {
 			case <-time.After(pause):
 				applied, err = c.settled(b, gone)
-			case <-c.ending:
-				err = nil // it stays unknown
+			case <-c.ending: // it stays unknown, and whatever rests on it is refused
+				unavailable(taken, failed)
+				return func() {}
 			}
 		}
 		c.setDoubt(false)
 	}
 	if !applied {
-		for _, op := range taken {
-			op.err, op.panicked = fmt.Errorf("%w: %w", storage.ErrUnavailable, failed), nil
-		}
+		unavailable(taken, failed)
 	}
 	return all
+}
+
+// unavailable is the answer to operations whose commit failed.
+func unavailable(ops []*operation, failed error) {
+	for _, op := range ops {
+		op.err, op.panicked = fmt.Errorf("%w: %w", storage.ErrUnavailable, failed), nil
+	}
 }
 
 // settled makes an empty commit and tells whether the file has what b was to put.

@@ -168,7 +168,7 @@ func ExampleStore_Stats() {
 func ExampleNew() {
 	dir, done := folder()
 	defer done()
-	db, err := bbolt.Open(filepath.Join(dir, "app.db"), 0o600, &bbolt.Options{Timeout: time.Second})
+	db, err := bbolt.Open(filepath.Join(dir, "app.db"), 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -205,7 +205,7 @@ func ExampleNew() {
 func ExampleNamespace() {
 	dir, done := folder()
 	defer done()
-	db, err := bbolt.Open(filepath.Join(dir, "tenants.db"), 0o600, &bbolt.Options{Timeout: time.Second})
+	db, err := bbolt.Open(filepath.Join(dir, "tenants.db"), 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -218,8 +218,12 @@ func prepare(db *bbolt.DB, c config, shared bool) error {
 func closeFile(db *bbolt.DB, readOnly bool) error {
 	var err error
 	if !readOnly {
-		db.NoFreelistSync = false
-		err = update(db, func(*bbolt.Tx) error { return nil })
+		// The list must not take pages of the last state that is surely on disk, so that has to be the
+		// present one first: a commit may have failed.
+		if err = update(db, func(*bbolt.Tx) error { return nil }); err == nil {
+			db.NoFreelistSync = false
+			err = update(db, func(*bbolt.Tx) error { return nil })
+		}
 	}
 	return errors.Join(err, db.Close())
 }

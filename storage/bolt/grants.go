@@ -99,11 +99,14 @@ func (s *Store) Grants(ctx context.Context, f storage.Filter) iter.Seq2[*storage
 			}
 			return
 		}
+		var damaged []error
 		for more := true; more; {
 			var page []*storage.Grant
-			err := s.view(ctx, func(tx *bbolt.Tx) (err error) {
-				page, f.After, more, err = s.layout.readPage(tx, f)
-				return err
+			err := s.view(ctx, func(tx *bbolt.Tx) error {
+				var bad []error
+				page, bad, f.After, more = s.layout.readPage(tx, f)
+				damaged = append(damaged, bad...)[:min(len(damaged)+len(bad), mostDamaged)]
+				return nil
 			})
 			for _, g := range page {
 				if !yield(g, nil) {
@@ -115,11 +118,18 @@ func (s *Store) Grants(ctx context.Context, f storage.Filter) iter.Seq2[*storage
 				return
 			}
 		}
+		if damaged != nil { // last, so that one does not hide the others
+			yield(nil, errors.Join(damaged...))
+		}
 	}
 }
 
-// readPage returns the next grants that f chooses, where it got to, and whether there may be more.
-func (l *layout) readPage(tx *bbolt.Tx, f storage.Filter) (page []*storage.Grant, last storage.ID, more bool, err error) {
+// mostDamaged is how many damaged grants a list tells of.
+const mostDamaged = 10
+
+// readPage returns the next grants that f chooses, what is wrong with others that it might, where it got
+// to, and whether there may be more.
+func (l *layout) readPage(tx *bbolt.Tx, f storage.Filter) (page []*storage.Grant, damaged []error, last storage.ID, more bool) {
 	bucket, prefix := grantsBucket, []byte(nil)
 	if f.User != "" {
 		bucket, prefix = usersBucket, userPrefix(f.User)
@@ -130,27 +140,31 @@ func (l *layout) readPage(tx *bbolt.Tx, f storage.Filter) (page []*storage.Grant
 	from := append(bytes.Clone(prefix), last[:]...)
 	k, v := cursor.Seek(from)
 	for looks := 0; bytes.HasPrefix(k, prefix) && k != nil; k, v = cursor.Next() {
+		if len(k) != len(prefix)+len(last) {
+			damaged = append(damaged, fmt.Errorf("bolt: the key %x of the bucket %s: %w", k, bucketWords[bucket], errDamaged))
+			continue
+		}
 		id := storage.ID(k[len(prefix):])
 		if id == f.After {
 			continue
 		}
 		if looks == pageLooks || len(page) == pageSize || size >= pageBytes {
-			return page, last, true, nil
+			return page, damaged, last, true
 		}
 		looks++
 		if f.User != "" {
 			v = l.in(tx, grantsBucket).Get(id[:])
 		}
 		g, err := decodeGrant(id, v)
-		if err != nil {
-			return page, last, false, err
-		}
-		if f.Matches(g) {
+		switch {
+		case err != nil:
+			damaged = append(damaged, err)
+		case f.Matches(g):
 			page, size = append(page, g), size+len(v)
 		}
 		last = id
 	}
-	return page, last, false, nil
+	return page, damaged, last, false
 }
 
 func decodeGrant(id storage.ID, record []byte) (*storage.Grant, error) {
