@@ -28,9 +28,11 @@ type cache struct {
 // cachedGrant is an access token that was validated, with what a look at it needs first, and its grant.
 type cachedGrant struct {
 	digest  storage.Digest
-	expires int64 // Unix milliseconds; 0: never
+	expires int64   // Unix milliseconds; 0: never
+	client  *client // as the cache has it, while it has; nil: its generation doesn't count
 	grant   *storage.Grant
 	access  *storage.Access
+	anyone  bool // it has no audience
 }
 
 // Of the bytes, clients get a share: there are few, and each validation asks for one.
@@ -40,10 +42,14 @@ func newCache(bytes int64, w storage.Watcher) *cache {
 	seed := maphash.MakeSeed()
 	c := &cache{
 		grants: table[storage.ID, cachedGrant]{
-			hash: func(id storage.ID) uint64 { return maphash.Bytes(seed, id[:]) }, cost: costOfGrant, limit: (bytes - bytes/clientShare) / shards,
+			hash: func(id storage.ID) uint64 { return uint64(id[len(id)-1]) }, // which is random
+			cost: costOfGrant, limit: (bytes - bytes/clientShare) / shards,
+			gone: func(cachedGrant) {},
 		},
 		clients: table[string, *client]{
-			hash: func(id string) uint64 { return maphash.String(seed, id) }, cost: costOfClient, limit: bytes / clientShare / shards,
+			hash: func(id string) uint64 { return maphash.String(seed, id) },
+			cost: costOfClient, limit: bytes / clientShare / shards,
+			gone: func(c *client) { c.gone.Store(true) },
 		},
 	}
 	w.Watch(func(changes storage.Changes) (changed func()) {
@@ -92,7 +98,8 @@ type table[K comparable, V any] struct {
 	shards [shards]shard[K, V]
 	hash   func(K) uint64
 	cost   func(K, V) int64
-	limit  int64 // of a shard, in bytes
+	limit  int64   // of a shard, in bytes
+	gone   func(V) // is told of what leaves
 }
 
 type shard[K comparable, V any] struct {
@@ -144,9 +151,9 @@ func (t *table[K, V]) put(key K, value V, counter uint64) {
 	if s.counter != counter || s.shut > 0 || s.locked[key] > 0 || cost > t.limit {
 		return
 	}
-	s.drop(key)
+	t.drop(s, key)
 	for s.bytes+cost > t.limit {
-		s.evict()
+		t.evict(s)
 	}
 	if s.entries == nil {
 		s.entries = make(map[K]*entry[K, V])
@@ -158,14 +165,14 @@ func (t *table[K, V]) put(key K, value V, counter uint64) {
 }
 
 // evict drops the first entry from the hand on that was not used since the hand came by last.
-func (s *shard[K, V]) evict() {
+func (t *table[K, V]) evict(s *shard[K, V]) {
 	for {
 		if s.hand >= len(s.ring) {
 			s.hand = 0
 		}
 		e := s.ring[s.hand]
 		if !e.used {
-			s.drop(e.key)
+			t.drop(s, e.key)
 			return
 		}
 		e.used = false
@@ -173,7 +180,7 @@ func (s *shard[K, V]) evict() {
 	}
 }
 
-func (s *shard[K, V]) drop(key K) {
+func (t *table[K, V]) drop(s *shard[K, V], key K) {
 	e, ok := s.entries[key]
 	if !ok {
 		return
@@ -184,6 +191,7 @@ func (s *shard[K, V]) drop(key K) {
 	s.ring[last] = nil
 	s.ring = s.ring[:last]
 	s.bytes -= e.cost
+	t.gone(e.value)
 }
 
 // lockOut forgets records that are about to change, all of them if all is set, and keeps them out until
@@ -211,13 +219,16 @@ func (t *table[K, V]) lockOut(keys []K, all bool) (end func()) {
 		}
 	}
 	each(func(s *shard[K, V], key K) {
-		s.drop(key)
+		t.drop(s, key)
 		if s.locked == nil {
 			s.locked = make(map[K]int)
 		}
 		s.locked[key]++
 	})
 	shards(func(s *shard[K, V]) {
+		for _, e := range s.ring {
+			t.gone(e.value)
+		}
 		s.entries, s.ring, s.bytes = nil, nil, 0
 		s.shut++
 	})
@@ -296,23 +307,20 @@ func (m *Manager) loadCached(access string) (*loaded, error) {
 	if !ok {
 		return nil, nil
 	}
-	if m.registry != nil {
-		c, ok := m.cache.clients.get(e.grant.Client)
-		if !ok || c.Generation != e.grant.Generation {
-			return nil, nil
-		}
+	if e.client != nil && e.client.gone.Load() {
+		return nil, nil
 	}
 	if d := digest(AccessKind, secret[:]); !e.digest.Is(d) {
 		at := findAccess(e.grant, d)
 		if at < 0 {
 			return nil, nil
 		}
-		e.access, e.expires = &e.grant.Access[at], millis(e.grant.Access[at].Expires)
+		e.access, e.expires, e.anyone = &e.grant.Access[at], millis(e.grant.Access[at].Expires), false
 	}
 	if e.expires != 0 && time.Now().UnixMilli() >= e.expires {
 		return nil, oerr.ErrExpiredAccessToken
 	}
-	return &loaded{grant: e.grant, access: e.access, presented: access}, nil
+	return &loaded{grant: e.grant, access: e.access, presented: access, anyone: e.anyone}, nil
 }
 
 // counter is what remember has to be handed for a grant that is read after this call.
@@ -328,10 +336,20 @@ func (m *Manager) remember(t token, g *storage.Grant, at int, counter uint64) {
 	if m.cache == nil || t.imported { // which loadCached can not find
 		return
 	}
+	var c *client
+	if m.registry != nil {
+		var ok bool
+		if c, ok = m.cache.clients.get(g.Client); !ok || c.Generation != g.Generation {
+			return
+		}
+	}
 	kept := *g
 	kept.Code, kept.Refresh = nil, nil
 	access := &kept.Access[at]
-	m.cache.grants.put(g.ID, cachedGrant{t.digest(AccessKind), millis(access.Expires), &kept, access}, counter)
+	m.cache.grants.put(g.ID, cachedGrant{
+		digest: t.digest(AccessKind), expires: millis(access.Expires), client: c, grant: &kept, access: access,
+		anyone: len(audienceOf(&kept, access)) == 0,
+	}, counter)
 }
 
 func millis(t time.Time) int64 {

@@ -19,6 +19,7 @@ import (
 type client struct {
 	*storage.Client
 	info oauth2.ClientInfo // as the client store gave it
+	gone atomic.Bool       // from the cache: it has changed, or may have
 }
 
 // client looks up a client, which is shared: read only. An unknown one is the reason unknownClient; any

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -75,13 +76,20 @@ type loaded struct {
 	access    *storage.Access
 	presented string
 	copied    *models.Token
+	anyone    bool // it is known to have no audience, which spares a look at the grant
 }
 
 func (l *loaded) GrantID() storage.ID          { return l.grant.ID }
-func (l *loaded) Audience() []string           { return append([]string(nil), audienceOf(l.grant, l.access)...) }
 func (l *loaded) LogValue() slog.Value         { return logValue(l) }
 func (l *loaded) Format(f fmt.State, _ rune)   { format(f, l) }
 func (l *loaded) MarshalJSON() ([]byte, error) { return marshalJSON(l) }
+
+func (l *loaded) Audience() []string {
+	if l.anyone {
+		return nil
+	}
+	return slices.Clone(audienceOf(l.grant, l.access))
+}
 
 func (l *loaded) New() oauth2.TokenInfo { return models.NewToken() }
 
