@@ -47,8 +47,10 @@ func ImportedTokens() Option {
 //
 // Import may be repeated: what is there already stays as it is, whatever has become of it since, so an
 // interrupted import simply starts again. It tells whether anything was new. Access tokens that come
-// later with the refresh token, or the first access token, of a grant that is there join it. Do not
-// repeat it once the grants may have been ended and pruned, since that brings them back.
+// later with the refresh token, or the first access token, of a grant that is there join it, and of
+// several expiries of the refresh token the latest counts while it has not been replaced; a grant that
+// has ended gets nothing. Do not repeat it once the grants may have been ended and pruned, since that
+// brings them back.
 //
 // Expired access tokens are left out. The error is an *[Error] whose code is invalid_grant if nothing
 // is alive, invalid_client for an unknown client, invalid_scope for a scope beyond the client's,
@@ -93,11 +95,12 @@ func (m *Manager) takeOver(ctx context.Context, i Import, e *Event) (bool, *Erro
 	}
 	i.Scope = strings.Join(words, " ")
 	at := now()
-	records, refused := i.records(m.policyFor(c, i.User != ""), at)
+	p := m.policyFor(c, i.User != "")
+	records, refused := i.records(p, at)
 	if refused != nil {
 		return false, refused
 	}
-	imported, refused := m.insert(ctx, records)
+	imported, refused := m.insert(ctx, records, p)
 	if !imported || refused != nil {
 		return false, refused
 	}
@@ -106,16 +109,22 @@ func (m *Manager) takeOver(ctx context.Context, i Import, e *Event) (bool, *Erro
 }
 
 // insert stores what is not there yet of a grant and its aliases, the grant first, and tells whether
-// there was anything. Where somebody else imports the same meanwhile, it looks again.
-func (m *Manager) insert(ctx context.Context, records []*storage.Grant) (imported bool, err *Error) {
+// there was anything. Where somebody else imports the same meanwhile, it looks again. To a grant that
+// has ended it adds nothing.
+func (m *Manager) insert(ctx context.Context, records []*storage.Grant, p policy) (imported bool, err *Error) {
 look:
 	for {
-		missing, refused := m.missing(ctx, records)
-		if refused != nil || len(missing) == 0 {
+		stored, missing, refused := m.missing(ctx, records)
+		if refused != nil {
 			return imported, refused
 		}
-		if missing[0] != records[0] {
-			if failed := m.join(ctx, records[0], missing); failed != nil {
+		if stored != nil {
+			if longer, _ := prolonged(stored, records[0], p); longer == nil && len(missing) == 0 {
+				return imported, nil
+			}
+			changed, ended, failed := m.join(ctx, records[0], missing, p)
+			imported = imported || changed
+			if failed != nil || ended {
 				return imported, failed
 			}
 		}
@@ -132,12 +141,14 @@ look:
 	}
 }
 
-// join gives a grant that is there the access tokens whose aliases are missing: an older system may
-// have kept several records with one refresh token. It goes before the aliases, so that one that is
-// there says that its token has been in the grant, whatever has become of it.
-func (m *Manager) join(ctx context.Context, g *storage.Grant, missing []*storage.Grant) *Error {
+// join gives a grant that is there the access tokens whose aliases are missing, and the later expiry of
+// the refresh token: an older system may have kept several records with one refresh token. It goes
+// before the aliases, so that one that is there says that its token has been in the grant, whatever has
+// become of it. It tells whether it changed the grant, and whether that has ended.
+func (m *Manager) join(ctx context.Context, g *storage.Grant, missing []*storage.Grant, p policy) (changed, ended bool, refused *Error) {
 	err := m.store.Update(ctx, g.ID, func(stored *storage.Grant) error {
-		if !stored.Ended.IsZero() {
+		changed, ended = false, p.over(stored)
+		if ended {
 			return nil
 		}
 		for _, a := range g.Access {
@@ -153,36 +164,71 @@ func (m *Manager) join(ctx context.Context, g *storage.Grant, missing []*storage
 			}
 			stored.Access = append(stored.Access, a)
 			stored.Expires = later(stored.Expires, a.Expires)
+			changed = true
+		}
+		if longer, end := prolonged(stored, g, p); longer != nil {
+			stored.Refresh, changed = longer, true
+			stored.Expires = later(stored.Expires, end)
 		}
 		return nil
 	})
 	switch {
 	case err == errUnlike:
-		return badImport("an access token has another audience than its grant, or no scope where that has one")
+		return false, false, badImport("an access token has another audience than its grant, or no scope where that has one")
 	case err != nil:
-		return failure(err)
+		return false, false, failure(err)
 	}
-	return nil
+	return changed, ended, nil
+}
+
+// prolonged is the refresh token of a grant that is there with the expiry that g says, if that is later
+// and the token is still the imported one; else nil. End is that expiry, within what is allowed since
+// the first import.
+func prolonged(stored, g *storage.Grant, p policy) (longer *storage.Refresh, end time.Time) {
+	if p.over(stored) || stored.Refresh == nil || g.Refresh == nil {
+		return nil, end
+	}
+	r := *stored.Refresh
+	if r.Ancestor.IsZero() || r.Current != r.Ancestor {
+		return nil, end
+	}
+	end = earlier(g.Refresh.Expires, after(stored.Created, p.refreshLifetime))
+	if !p.rotate { // see records
+		r.Limit = later(r.Limit, end)
+	}
+	idle := end
+	if !r.Created.Equal(stored.Created) { // used: its idle time counts
+		idle = after(r.Created, p.refreshIdle)
+		if r.Limit.Equal(stored.Refresh.Limit) {
+			return nil, end
+		}
+	}
+	r.Expires = later(r.Expires, earlier(idle, r.Limit))
+	if r.Expires.Equal(stored.Refresh.Expires) && r.Limit.Equal(stored.Refresh.Limit) {
+		return nil, end
+	}
+	return &r, end
 }
 
 var errUnlike = errors.New("grants: an access token unlike its grant")
 
-// missing are those of the records that are not stored yet. What is stored under their names has to be
-// the same grant.
-func (m *Manager) missing(ctx context.Context, records []*storage.Grant) ([]*storage.Grant, *Error) {
-	var missing []*storage.Grant
+// missing are those of the records that are not stored yet, and the grant as it is stored, or nil. What
+// is stored under their names has to be the same grant.
+func (m *Manager) missing(ctx context.Context, records []*storage.Grant) (grant *storage.Grant, missing []*storage.Grant, refused *Error) {
 	for _, g := range records {
 		stored, err := m.store.Grant(ctx, g.ID)
 		switch {
 		case errors.Is(err, storage.ErrNotFound):
 			missing = append(missing, g)
 		case err != nil:
-			return nil, failure(err)
+			return nil, nil, failure(err)
 		case stored.See != g.See || stored.Client != g.Client || stored.User != g.User && stored.Ended.IsZero():
-			return nil, badImport("a token was imported before, under another grant")
+			return nil, nil, badImport("a token was imported before, under another grant")
+		case g == records[0]:
+			grant = stored
 		}
 	}
-	return missing, nil
+	return grant, missing, nil
 }
 
 // records are the grant and its aliases. The grant stands under the name of its refresh token or, if it

@@ -635,7 +635,11 @@ func TestImportJoins(t *testing.T) {
 			}
 			revokeAs(t, m, "app", "old refresh")
 			ended := grantOf(t, store, "old refresh")
-			mustImport(t, m, pair(4, "read write"), true)
+			before := testbed.Dump(t, store)
+			mustImport(t, m, pair(4, "read write"), false)
+			if after := testbed.Dump(t, store); after != before {
+				t.Errorf("stored:\n%swas:\n%s", after, before)
+			}
 			if now := grantOf(t, store, "old refresh"); !reflect.DeepEqual(now, ended) {
 				t.Errorf("the grant that has ended is %+v, was %+v", now, ended)
 			}
@@ -643,6 +647,18 @@ func TestImportJoins(t *testing.T) {
 				t.Errorf("%q came to life in a grant that has ended", got)
 			}
 		})
+	})
+	t.Run("a grant of a client whose grants were ended", func(t *testing.T) {
+		store := openStore(t)
+		m := importing(store)
+		mustImport(t, m, pair(1, "read"), true)
+		if _, err := m.End(t.Context(), storage.Filter{Client: "app"}); err != nil {
+			t.Fatal(err)
+		}
+		mustImport(t, m, pair(2, "read"), false)
+		if n := len(ids(t, store)); n != 2 {
+			t.Errorf("%d records, want the grant and its alias", n)
+		}
 	})
 	t.Run("without refresh token", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -692,10 +708,10 @@ func TestImportCountsOnce(t *testing.T) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	imported := 0
+	i := alices()
+	i.Access = nil
 	for range 16 {
 		group.Go(func() {
-			i := alices()
-			i.Access = nil
 			isNew, err := m.Import(t.Context(), i)
 			if err != nil {
 				t.Error(err)
@@ -833,6 +849,102 @@ func TestImportedExpiries(t *testing.T) {
 	})
 }
 
+// Of several lines with one refresh token the latest expiry counts, whichever comes first, while it is
+// the one that was imported.
+func TestImportedExpiriesJoin(t *testing.T) {
+	const day = 24 * time.Hour
+	use := func(t *testing.T, m *grants.Manager) { mustRefresh(t, m, "old refresh") }
+	for _, c := range []struct {
+		name   string
+		client func(*storage.Client)
+		lives  []time.Duration // of the refresh token, line by line, all imported at once
+		isNew  []bool
+		then   func(t *testing.T, m *grants.Manager)
+		again  time.Duration // a line that comes an hour later, after then; -1: none
+		anew   bool          // and whether it was new
+		want   time.Duration // of its life from the start; -1: none
+	}{
+		{"the shorter first", nil, []time.Duration{day, 9 * day}, []bool{true, true}, nil, -1, false, 9 * day},
+		{"the longer first", nil, []time.Duration{9 * day, day}, []bool{true, false}, nil, -1, false, 9 * day},
+		{"one that has expired first", nil, []time.Duration{-day, 9 * day}, []bool{true, true}, nil, -1, false, 9 * day},
+		{"for ever within the limit", nil, []time.Duration{day, 0}, []bool{true, true}, nil, 0, false, 365 * day},
+		{"for ever where that is allowed", func(c *storage.Client) { c.RefreshLifetime = storage.Unlimited }, []time.Duration{day, 0, 9 * day}, []bool{true, true, false}, nil, -1, false, 0},
+		{"the client's limit", func(c *storage.Client) { c.RefreshLifetime = 5 * day }, []time.Duration{day, 9 * day}, []bool{true, true}, nil, 9 * day, false, 5 * day},
+		{"an hour later, within the limit since the first import", func(c *storage.Client) { c.RefreshLifetime = 5 * day }, []time.Duration{day}, []bool{true}, nil, 9 * day, true, 5 * day},
+		{"after it was refreshed", nil, []time.Duration{day}, []bool{true}, use, 9 * day, false, -1},
+		{"after the grant has ended", nil, []time.Duration{day}, []bool{true}, func(t *testing.T, m *grants.Manager) { revokeAs(t, m, "app", "old refresh") }, 9 * day, false, -1},
+		{"after the client's grants have ended", nil, []time.Duration{day}, []bool{true}, func(t *testing.T, m *grants.Manager) { m.End(t.Context(), storage.Filter{Client: "app"}) }, 9 * day, false, -1},
+		{"without rotation", func(c *storage.Client) { c.InsecureNoRotation = true }, []time.Duration{day, 9 * day}, []bool{true, true}, nil, 9 * day, true, 9*day + time.Hour},
+		{"without rotation, within the limit", func(c *storage.Client) { c.InsecureNoRotation = true; c.RefreshLifetime = 5 * day }, []time.Duration{day, 9 * day}, []bool{true, true}, nil, 0, false, 5 * day},
+		{"without rotation, used, the same once more", func(c *storage.Client) { c.InsecureNoRotation = true; c.RefreshIdle = 5 * day }, []time.Duration{9 * day}, []bool{true}, use, 8 * day, false, 5*day + 30*time.Minute},
+		{"without rotation, used, a longer one", func(c *storage.Client) { c.InsecureNoRotation = true; c.RefreshIdle = 5 * day }, []time.Duration{day}, []bool{true}, use, 9 * day, true, 5*day + 30*time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := openStore(t, bolt.PruneEvery(0))
+				if c.client != nil {
+					app, err := store.GetByID(t.Context(), "app")
+					if err != nil {
+						t.Fatal(err)
+					}
+					c.client(app.(*storage.Client))
+					if err := store.PutClient(t.Context(), app.(*storage.Client)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				m, start := importing(store), time.Now()
+				line := func(life time.Duration) grants.Import { // with the access token, which is alive
+					i := alices()
+					i.Access, i.Refresh = []grants.ImportedToken{old("old access 1", 2*time.Hour)}, old("old refresh", life)
+					return i
+				}
+				for n, life := range c.lives {
+					mustImport(t, m, line(life), c.isNew[n])
+				}
+				for n := range c.lives { // and once more
+					mustImport(t, m, line(c.lives[n]), false)
+				}
+				time.Sleep(30 * time.Minute)
+				if c.then != nil {
+					c.then(t, m)
+				}
+				time.Sleep(30 * time.Minute)
+				if c.again >= 0 {
+					before := testbed.Dump(t, store)
+					mustImport(t, m, line(c.again), c.anew)
+					if after := testbed.Dump(t, store); (after != before) != c.anew {
+						t.Errorf("stored:\n%swas:\n%s", after, before)
+					}
+				}
+				info, err := m.LoadRefreshToken(t.Context(), "old refresh")
+				switch {
+				case c.want < 0:
+					if err == nil {
+						t.Errorf("it lives %v", info.GetRefreshExpiresIn())
+					}
+					return
+				case err != nil:
+					t.Fatal(err)
+				case c.want == 0:
+					if info.GetRefreshExpiresIn() != 0 {
+						t.Errorf("it lives %v, want for ever", info.GetRefreshExpiresIn())
+					}
+					return
+				}
+				g := grantOf(t, store, "old refresh")
+				if got := g.Refresh.Expires.Sub(start); got != c.want || g.Expires.Before(g.Refresh.Expires) {
+					t.Errorf("it ends after %v and the grant after %v, want %v", got, g.Expires.Sub(start), c.want)
+				}
+				time.Sleep(c.want - time.Hour - time.Millisecond)
+				if _, err := store.Prune(t.Context(), time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				mustRefresh(t, m, "old refresh")
+			})
+		})
+	}
+}
+
 // One more than are allowed ends the oldest; those that were imported count.
 func TestImportedLiveAccessTokens(t *testing.T) {
 	m := importing(openStore(t), grants.LiveAccessTokens(2))
@@ -933,9 +1045,9 @@ func TestImportEvents(t *testing.T) {
 	var events []grants.Event
 	log := new(testbed.Log)
 	m := importing(openStore(t), grants.Logger(log.Logger()), grants.OnEvent(func(_ context.Context, e grants.Event) { events = append(events, e) }))
-	mustImport(t, m, alices(), true)
-	mustImport(t, m, alices(), false)
 	i := alices()
+	mustImport(t, m, i, true)
+	mustImport(t, m, i, false)
 	i.Scope = "admin"
 	m.Import(t.Context(), i)
 	if len(events) != 2 || events[0].Kind != grants.EventImported || events[1].Kind != grants.EventRefused {
