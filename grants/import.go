@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/ostiary-go/ostiary/internal/b64token"
 	"github.com/ostiary-go/ostiary/internal/scope"
 	"github.com/ostiary-go/ostiary/storage"
 )
@@ -52,7 +54,11 @@ func ImportedTokens() Option {
 // has ended gets nothing. Do not repeat it once the grants may have been ended and pruned, since that
 // brings them back.
 //
-// Expired access tokens are left out. The error is an *[Error] whose code is invalid_grant if nothing
+// Expired access tokens are left out. One that no guard of package middleware could take is refused: with
+// a character that a Bearer header can not carry (RFC 6750 2.1), as in 1|Zm9v, or of more than 8192
+// bytes. Leave such a one out; the refresh token brings one that works.
+//
+// The error is an *[Error] whose code is invalid_grant if nothing
 // is alive, invalid_client for an unknown client, invalid_scope for a scope beyond the client's,
 // unauthorized_client for a public client without a user, invalid_request for anything else that is
 // wrong with i, a token that was imported under another grant included, and temporarily_unavailable if
@@ -259,6 +265,11 @@ func (i Import) records(p policy, at time.Time) ([]*storage.Grant, *Error) {
 			return nil, badImport("a token stands there twice")
 		case refresh && i.User == "":
 			return nil, badImport("a client's own grant has no refresh token")
+		case !refresh:
+			wrong = t.unsendable()
+		}
+		if wrong != "" {
+			return nil, badImport(wrong)
 		}
 		first := len(seen) == 0
 		seen = append(seen, d)
@@ -305,6 +316,19 @@ func (t ImportedToken) digest() (d storage.Digest, wrong string) {
 		return d, "a token has a character outside of %x20-7E, and could never be sent"
 	}
 	return sha256.Sum256([]byte(t.Token)), ""
+}
+
+// unsendable says why the guards of resource servers would never take the access token.
+func (t ImportedToken) unsendable() (wrong string) {
+	const advice = "; leave it out: the refresh token brings one that works"
+	switch {
+	case t.Token == "": // not known
+	case !b64token.Valid(t.Token):
+		return "an access token has a character that no Bearer header can carry (RFC 6750 2.1)" + advice
+	case len(t.Token) > b64token.DefaultLimit:
+		return fmt.Sprintf("an access token is longer than the %d bytes that a guard takes", b64token.DefaultLimit) + advice
+	}
+	return ""
 }
 
 func badImport(description string) *Error {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/ostiary-go/ostiary/internal/b64token"
 )
 
 // credentials are what a request brought along.
@@ -47,7 +49,7 @@ func (g *guard) credentials(w http.ResponseWriter, r *http.Request) (sent creden
 	default:
 		return sent, noCredentials
 	}
-	if len(sent.token) > g.tokenLimit || !token68(sent.token) {
+	if len(sent.token) > g.tokenLimit || !b64token.Valid(sent.token) {
 		return sent, invalidToken
 	}
 	return sent, nil
@@ -81,19 +83,4 @@ func parameter(s string) (value string, times int) {
 		}
 	}
 	return value, times
-}
-
-// token68 tells whether s has the syntax of a token: one or more letters, digits or -._~+/, then any
-// number of = (RFC 6750 2.1, RFC 9110 11.2).
-func token68(s string) bool {
-	s = strings.TrimRight(s, "=")
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
-		default:
-			return false
-		}
-	}
-	return s != ""
 }

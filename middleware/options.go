@@ -5,9 +5,11 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/ostiary-go/ostiary/internal/b64token"
 )
 
-const defaultTokenLimit = 8 << 10 // bytes
+const defaultTokenLimit = b64token.DefaultLimit // bytes
 
 // An Option changes what one Bearer does. Values that make no sense panic when the option is made.
 type Option func(*guard)

@@ -17,7 +17,7 @@ import (
 
 // Killed at random points and run again until it is done: nothing is lost and nothing is there twice.
 func TestKilled(t *testing.T) {
-	const n, everyBad = 4_000, 97
+	const n, everyBad = 10_000, 97
 	h := newHouse(t)
 	var b strings.Builder
 	var bad []reject
@@ -36,12 +36,19 @@ func TestKilled(t *testing.T) {
 
 	var o outcome
 	killed, resumed := 0, 0
-	for life := 50 * time.Millisecond; ; life += life / 4 {
+	for life := 0; ; life++ {
 		file, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), rand.N(life))
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			defer cancel()
+			if life%4 != 0 { // get somewhere first
+				h.stateChanges(ctx)
+			}
+			pause(ctx, rand.N(600*time.Millisecond))
+		}()
 		o = h.runFor(t, ctx, file)
 		cancel()
 		file.Close()
@@ -70,6 +77,25 @@ func TestKilled(t *testing.T) {
 		t.Error("the state file is left")
 	}
 	h.open(t, func(store *bolt.Store, m *grants.Manager) { holds(t, store, m, n, everyBad) })
+}
+
+// stateChanges returns when the state file is another than it was.
+func (h house) stateChanges(ctx context.Context) {
+	before, _ := os.ReadFile(h.state())
+	for ctx.Err() == nil {
+		if now, _ := os.ReadFile(h.state()); string(now) != string(before) {
+			return
+		}
+		pause(ctx, time.Millisecond)
+	}
+}
+
+// pause waits for a time, in which another process runs, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // holds fails unless the store has the grants of [TestKilled], each once, and each token finds its own.

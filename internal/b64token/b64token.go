@@ -1,0 +1,22 @@
+// Package b64token knows which tokens can be sent as a bearer token.
+package b64token
+
+import "strings"
+
+// DefaultLimit is how many bytes the bearer guard takes unless it is told otherwise.
+const DefaultLimit = 8 << 10
+
+// Valid tells whether s has the syntax b64token of RFC 6750 2.1, which RFC 9110 11.2 calls token68: one
+// or more letters, digits or -._~+/, then any number of =.
+func Valid(s string) bool {
+	s = strings.TrimRight(s, "=")
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
