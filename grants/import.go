@@ -126,7 +126,7 @@ look:
 		}
 		if stored != nil {
 			if longer, _ := prolonged(stored, records[0], p); longer == nil && len(missing) == 0 {
-				return imported, nil
+				return imported, m.confirm(ctx, records[len(records)-1].ID)
 			}
 			changed, ended, failed := m.join(ctx, records[0], missing, p)
 			imported = imported || changed
@@ -145,6 +145,15 @@ look:
 		}
 		return imported, nil
 	}
+}
+
+// confirm returns when what was read of a record is on disk: a reader may be ahead of that.
+func (m *Manager) confirm(ctx context.Context, id storage.ID) *Error {
+	err := m.store.Update(ctx, id, func(*storage.Grant) error { return nil })
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return failure(err)
+	}
+	return nil
 }
 
 // join gives a grant that is there the access tokens whose aliases are missing, and the later expiry of

@@ -236,6 +236,10 @@ func TestUsage(t *testing.T) {
 		{"negative size", []string{"-size", "-1"}, "-size"},
 		{"a file as argument", []string{"tokens.jsonl"}, "standard input"},
 		{"no database", []string{"-db", missing}, "clients have to be registered"},
+		{"rejects into the database", []string{"-rejects", h.db}, "same file"},
+		{"state into the database", []string{"-state", h.db}, "same file"},
+		{"rejects into the state", []string{"-state", "x", "-rejects", "./x"}, "same file"},
+		{"refresh lifetime", []string{"-refresh-lifetime", "0s"}, "too short"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := h.run(t, strings.NewReader(pairLines(1)), c.flags...)
@@ -393,5 +397,21 @@ func TestInterrupted(t *testing.T) {
 				t.Errorf("it says:\n%s", o.err)
 			}
 		})
+	}
+}
+
+// What an earlier import has rejected is kept.
+func TestRejectsAreMovedAside(t *testing.T) {
+	h := newHouse(t)
+	if err := os.WriteFile(h.rejects(), []byte("earlier\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.run(t, strings.NewReader(pairLines(1)))
+	kept, err := filepath.Glob(h.rejects() + ".*")
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("%q, %v", kept, err)
+	}
+	if text, _ := os.ReadFile(kept[0]); string(text) != "earlier\n" {
+		t.Errorf("%q is kept", text)
 	}
 }

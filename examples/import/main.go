@@ -41,6 +41,7 @@ type options struct {
 	db, format, rejects, state string
 	size                       int64
 	workers                    int
+	refreshLifetime            lifetime
 }
 
 func main() {
@@ -51,6 +52,7 @@ func main() {
 	flag.StringVar(&o.state, "state", "", "`file` that says where to go on (default the one of -db with .import after it)")
 	flag.Int64Var(&o.size, "size", 0, "`bytes` of the input, for the time left, where it is no regular file")
 	flag.IntVar(&o.workers, "workers", 64, "`number` of imports at a time")
+	flag.Var(&o.refreshLifetime, "refresh-lifetime", "`time` after which a refresh token ends in any case, as the server's grants.RefreshLifetime: 8760h, or unlimited (default the manager's own)")
 	flag.Parse()
 	if o.state == "" {
 		o.state = o.db + ".import"
@@ -92,7 +94,9 @@ func (o options) check(rest []string) error {
 	if _, err := os.Stat(o.db); err != nil {
 		return fmt.Errorf("%w (-db names the file of the server; the clients have to be registered in it before)", err)
 	}
-	return nil
+	return apart(map[string]string{
+		"-db": o.db, "-rejects": o.rejects, "-state": o.state, "what -state is made in": o.state + ".new", "standard input": "",
+	})
 }
 
 // storeTimeout is how long one import waits for the store. Nobody waits for the answer, and a slow disk
@@ -111,8 +115,14 @@ func run(ctx context.Context, o options, stdin *os.File) (counts, error) {
 	}
 	defer store.Close()
 	var last lastGrant
-	manager := grants.New(store, grants.ImportedTokens(), grants.StoreTimeout(storeTimeout),
-		grants.Logger(slog.New(slog.DiscardHandler)), grants.OnEvent(last.note))
+	settings := []grants.Option{
+		grants.ImportedTokens(), grants.StoreTimeout(storeTimeout),
+		grants.Logger(slog.New(slog.DiscardHandler)), grants.OnEvent(last.note),
+	}
+	if o.refreshLifetime > 0 {
+		settings = append(settings, grants.RefreshLifetime(time.Duration(o.refreshLifetime)))
+	}
+	manager := grants.New(store, settings...)
 
 	s, err := resume(ctx, o, in, store)
 	if err != nil {

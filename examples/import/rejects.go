@@ -19,8 +19,14 @@ type rejects struct {
 	size int64
 }
 
-// openRejects opens the file and cuts it to what an earlier run had recorded of it.
+// openRejects opens the file and cuts it to what an earlier run had recorded of it. What stands in it
+// although nothing was recorded is another import's, and is moved aside.
 func openRejects(path string, size int64) (*rejects, error) {
+	if info, err := os.Stat(path); err == nil && size == 0 && info.Size() > 0 && info.Mode().IsRegular() {
+		if err := os.Rename(path, path+info.ModTime().UTC().Format(".20060102T150405.000Z")); err != nil {
+			return nil, err
+		}
+	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
