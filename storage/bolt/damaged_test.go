@@ -2,6 +2,7 @@ package bolt_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -319,18 +320,21 @@ func (sp *specimen) read(t *testing.T, name string, store *bolt.Store, damaged e
 // write has a store with some damage written to: what it answers is the disk's matter, as long as it does.
 func write(t *testing.T, store *bolt.Store) {
 	now := time.Now()
+	// A commit that the damage makes fail may never be settled, and a writer waits as long as he says.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
 	for i := range 3 {
-		store.Insert(t.Context(), &storage.Grant{ID: storage.NewID(), Client: "app", User: "user-1", Created: now, Expires: now.Add(time.Hour)})
-		store.PutClient(t.Context(), &storage.Client{ID: fmt.Sprint("new-", i), GrantTypes: []string{"client_credentials"}, Public: false})
+		store.Insert(ctx, &storage.Grant{ID: storage.NewID(), Client: "app", User: "user-1", Created: now, Expires: now.Add(time.Hour)})
+		store.PutClient(ctx, &storage.Client{ID: fmt.Sprint("new-", i), GrantTypes: []string{"client_credentials"}, Public: false})
 	}
-	for g, err := range store.Grants(t.Context(), storage.Filter{User: "user-1"}) {
+	for g, err := range store.Grants(ctx, storage.Filter{User: "user-1"}) {
 		if err != nil {
 			break
 		}
-		store.Update(t.Context(), g.ID, func(g *storage.Grant) error { g.Scope = "read write"; return nil })
+		store.Update(ctx, g.ID, func(g *storage.Grant) error { g.Scope = "read write"; return nil })
 		break
 	}
-	store.Prune(t.Context(), now.Add(100*time.Hour))
+	store.Prune(ctx, now.Add(100*time.Hour))
 }
 
 const pageSize = 4096 // of the specimens, where that is the machine's
