@@ -26,16 +26,23 @@ func apart(files map[string]string) error {
 }
 
 func same(a, b string) bool {
-	if a != "" && b != "" {
-		a, err1 := filepath.Abs(a)
-		b, err2 := filepath.Abs(b)
-		if err1 == nil && err2 == nil && a == b {
-			return true
-		}
+	if a != "" && b != "" && absolute(a) == absolute(b) { // neither may be there yet
+		return true
 	}
 	infoA, err1 := stat(a)
 	infoB, err2 := stat(b)
 	return err1 == nil && err2 == nil && os.SameFile(infoA, infoB)
+}
+
+// absolute is the path from the root on, without symbolic links among its folders.
+func absolute(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		path = whole
+	}
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(folder, filepath.Base(path))
+	}
+	return path
 }
 
 func stat(path string) (os.FileInfo, error) {

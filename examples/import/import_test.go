@@ -195,7 +195,8 @@ func TestGoOAuth2(t *testing.T) {
 		record(`"UserID":"alice","Access":"","Refresh":"r7","RefreshCreateAt":"`+created+`","RefreshExpiresIn":3600000000000`) +
 		record(`"UserID":"alice","Code":"c8","CodeCreateAt":"`+created+`","CodeExpiresIn":600000000000,"Access":"","Refresh":""`) +
 		record(`"UserID":"alice","Access":"a9","AccessCreateAt":"`+created+`","AccessExpiresIn":3600000000000,"Refresh":"r4","RefreshCreateAt":"`+created+`","RefreshExpiresIn":0`)
-	h.run(t, strings.NewReader(text), "-format", "go-oauth2").want(t, statusDone, counts{Imported: 6, Expired: 2, Skipped: 1, Lines: 9})
+	// One after the other: of two lines with one refresh token, the second is new for its access token alone.
+	h.run(t, strings.NewReader(text), "-format", "go-oauth2", "-workers", "1").want(t, statusDone, counts{Imported: 6, Expired: 2, Skipped: 1, Lines: 9})
 	h.open(t, func(_ *bolt.Store, m *grants.Manager) {
 		for token, life := range map[string]time.Duration{"a1": 59 * time.Minute, "a2": 0, "a3": 59 * time.Minute, "a9": 59 * time.Minute} {
 			info, err := m.LoadAccessToken(t.Context(), token)

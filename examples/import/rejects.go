@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 )
 
@@ -23,9 +24,11 @@ type rejects struct {
 // although nothing was recorded is another import's, and is moved aside.
 func openRejects(path string, size int64) (*rejects, error) {
 	if info, err := os.Stat(path); err == nil && size == 0 && info.Size() > 0 && info.Mode().IsRegular() {
-		if err := os.Rename(path, path+info.ModTime().UTC().Format(".20060102T150405.000Z")); err != nil {
+		aside := path + info.ModTime().UTC().Format(".20060102T150405.000Z")
+		if err := os.Rename(path, aside); err != nil {
 			return nil, err
 		}
+		fmt.Fprintf(os.Stderr, "import: what was in %s is in %s now\n", path, aside)
 	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -18,20 +18,21 @@ type state struct {
 	Format string `json:"format"`
 	mark
 	Counts      counts     `json:"counts"`
-	RejectBytes int64      `json:"reject_bytes"`   // size of the reject file
+	Rejects     string     `json:"rejects"`        // path of the reject file
+	RejectBytes int64      `json:"reject_bytes"`   // size of it
 	Grant       storage.ID `json:"grant,omitzero"` // one that was imported, to tell the database from another one
 }
 
 // resume reads the state file and brings the input to where it says. Where that does not fit, for
 // another input, say, it begins at the beginning: an import may be repeated, and nothing happens twice.
 func resume(ctx context.Context, o options, in input, store storage.Store) (state, error) {
-	fresh := state{Format: o.format}
+	fresh := state{Format: o.format, Rejects: absolute(o.rejects)}
 	s, err := loadState(o.state)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return fresh, nil
 	case err == nil:
-		err = s.fits(ctx, o.format, in, store)
+		err = s.fits(ctx, fresh, in, store)
 	}
 	switch {
 	case errors.Is(err, errUnfit):
@@ -50,10 +51,14 @@ func resume(ctx context.Context, o options, in input, store storage.Store) (stat
 // errUnfit is why a state can't be used.
 var errUnfit = errors.New("the state file does not fit")
 
-// fits tells whether s is of this format, input and store, and moves the input to where s says.
-func (s state) fits(ctx context.Context, format string, in input, store storage.Store) error {
-	if s.Format != format {
+// fits tells whether s is of an import that began as fresh did, and of this input and store, and moves the
+// input to where s says.
+func (s state) fits(ctx context.Context, fresh state, in input, store storage.Store) error {
+	switch {
+	case s.Format != fresh.Format:
 		return fmt.Errorf("%w: it is of another format", errUnfit)
+	case s.Rejects != fresh.Rejects: // what is in it would be cut as if it were this import's
+		return fmt.Errorf("%w: it is of another reject file", errUnfit)
 	}
 	if !s.Grant.IsZero() {
 		_, err := store.Grant(ctx, s.Grant)
