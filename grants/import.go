@@ -58,12 +58,11 @@ func ImportedTokens() Option {
 // a character that a Bearer header can not carry (RFC 6750 2.1), as in 1|Zm9v, or of more than 8192
 // bytes. Leave such a one out; the refresh token brings one that works.
 //
-// The error is an *[Error] whose code is invalid_grant if nothing
-// is alive, invalid_client for an unknown client, invalid_scope for a scope beyond the client's,
-// unauthorized_client for a public client without a user, invalid_request for anything else that is
-// wrong with i, a token that was imported under another grant included, and temporarily_unavailable if
-// the store failed. After an error nothing is stored, but for the last one, where a part may be. Import
-// panics if the manager was made without [ImportedTokens].
+// The error is an *[Error] whose code is invalid_grant if nothing is alive, invalid_client for an unknown
+// client, invalid_scope for a scope beyond the client's, unauthorized_client for a public client without
+// a user, invalid_request for anything else that is wrong with i, a token that was imported under another
+// grant included, and temporarily_unavailable if the store failed. After an error nothing is stored, but
+// for the last one, where a part may be. Import panics if the manager was made without [ImportedTokens].
 func (m *Manager) Import(ctx context.Context, i Import) (imported bool, err error) {
 	if !m.importedTokens {
 		panic("grants: Import: the manager was made without ImportedTokens")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -81,6 +82,64 @@ func TestLines(t *testing.T) {
 			t.Errorf("the last line: %v", err)
 		}
 	})
+}
+
+// Refresh tokens end when the server's manager would have them end.
+func TestRefreshLifetime(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		flags []string
+		want  [2]time.Duration // of a token of 1000 days, and one without end
+	}{
+		{nil, [2]time.Duration{365 * day, 365 * day}},
+		{[]string{"-refresh-lifetime", "240h"}, [2]time.Duration{10 * day, 10 * day}},
+		{[]string{"-refresh-lifetime", "17520h"}, [2]time.Duration{730 * day, 730 * day}},
+		{[]string{"-refresh-lifetime", "unlimited"}, [2]time.Duration{1000 * day, 0}},
+	} {
+		t.Run(strings.Join(c.flags, " "), func(t *testing.T) {
+			h := newHouse(t)
+			text := `{"client":"app","user":"u","refresh":{"token":"0","expires":"` + time.Now().Add(1000*day).Format(time.RFC3339) + `"}}` + "\n" +
+				`{"client":"app","user":"u","refresh":{"token":"1","expires":"never"}}` + "\n"
+			h.run(t, strings.NewReader(text), c.flags...).want(t, statusDone, counts{Imported: 2, Lines: 2})
+			h.open(t, func(_ *bolt.Store, m *grants.Manager) {
+				for n, want := range c.want {
+					info, err := m.LoadRefreshToken(t.Context(), fmt.Sprint(n))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got := info.GetRefreshExpiresIn(); got > want || got < want-time.Minute {
+						t.Errorf("token %d lives %v, want %v", n, got, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// README.md tells of each flag, and shows commands whose exit status is the import's: that of go run is
+// 1 whatever the program's is.
+func TestReadmeCommands(t *testing.T) {
+	data, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	o := newHouse(t).run(t, strings.NewReader(""), "-h")
+	flags := regexp.MustCompile(`(?m)^  (-[a-z-]+)(?: |$)`).FindAllStringSubmatch(o.err, -1)
+	if len(flags) < 6 {
+		t.Fatalf("the flags are %q", flags)
+	}
+	for _, f := range flags {
+		if !strings.Contains(text, "\n| `"+f[1]+"` |") {
+			t.Errorf("%s is not there", f[1])
+		}
+	}
+	if n := strings.Count(text, "go run ./examples/import"); n != 1 {
+		t.Errorf("go run is there %d times, want it for a first try alone", n)
+	}
+	if !strings.Contains(text, "\ngo build -o import ./examples/import\n") || strings.Count(text, "./import -") < 5 {
+		t.Error("it does not build and run the program")
+	}
 }
 
 // What README.md shows of the line format is of it.

@@ -1,7 +1,8 @@
 // Import moves the tokens of an older system into the file of an ostiary server, so that nobody has to
 // sign in anew. README.md says what it reads.
 //
-//	go run ./examples/import -db auth.db < tokens.jsonl
+//	go build -o import ./examples/import
+//	./import -db auth.db < tokens.jsonl
 //
 // The clients have to be registered before, and the server must not run meanwhile, since the file
 // belongs to one process at a time. An import that was interrupted goes on where it stopped when the same
