@@ -739,6 +739,92 @@ func TestImportJoins(t *testing.T) {
 	})
 }
 
+// Whatever ended a grant: what comes later of it is neither counted nor stored.
+func TestImportIntoEnded(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, m *grants.Manager, store *bolt.Store) error{
+		"revoked": func(t *testing.T, m *grants.Manager, _ *bolt.Store) error {
+			return revokeAs(t, m, "app", "old refresh")
+		},
+		"user ended": func(t *testing.T, m *grants.Manager, _ *bolt.Store) error {
+			_, err := m.End(t.Context(), storage.Filter{User: "alice"})
+			return err
+		},
+		"user forgotten": func(t *testing.T, m *grants.Manager, _ *bolt.Store) error {
+			_, err := m.Forget(t.Context(), "alice")
+			return err
+		},
+		"client ended": func(t *testing.T, _ *grants.Manager, store *bolt.Store) error {
+			return store.EndClient(t.Context(), "app")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := openStore(t)
+			m := importing(store)
+			mustImport(t, m, alices(), true)
+			if err := end(t, m, store); err != nil {
+				t.Fatal(err)
+			}
+			before := testbed.Dump(t, store)
+			i := alices()
+			i.Access, i.Refresh = append(i.Access, old("old-access-3", time.Hour)), old("old refresh", 90*24*time.Hour)
+			mustImport(t, m, i, false)
+			if after := testbed.Dump(t, store); after != before {
+				t.Errorf("stored:\n%swas:\n%s", after, before)
+			}
+		})
+	}
+	t.Run("between the look and the change", func(t *testing.T) {
+		store := &endsFirst{Store: openStore(t)}
+		m := importing(store)
+		mustImport(t, m, alices(), true)
+		store.armed = true
+		i := alices()
+		i.Access = append(i.Access, old("old-access-3", time.Hour))
+		before := len(ids(t, store))
+		mustImport(t, m, i, false)
+		if after := len(ids(t, store)); after != before {
+			t.Errorf("%d records, were %d", after, before)
+		}
+	})
+}
+
+// endsFirst is a store in which somebody else ends a grant before it is changed.
+type endsFirst struct {
+	*bolt.Store
+	armed bool
+}
+
+func (e *endsFirst) Update(ctx context.Context, id storage.ID, change func(*storage.Grant) error) error {
+	return e.Store.Update(ctx, id, func(g *storage.Grant) error {
+		if e.armed {
+			g.Ended = time.Now()
+		}
+		return change(g)
+	})
+}
+
+// Of lines that come at once the latest expiry counts, too.
+func TestImportedExpiriesJoinAtOnce(t *testing.T) {
+	const day = 24 * time.Hour
+	store := openStore(t)
+	m := importing(store)
+	end := time.Now().Add(90 * day).Truncate(time.Millisecond)
+	var group sync.WaitGroup
+	for n := range 16 {
+		group.Go(func() {
+			i := alices()
+			i.Refresh.Expires = end.Add(-time.Duration(n) * day)
+			if _, err := m.Import(t.Context(), i); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if g := grantOf(t, store, "old refresh"); !g.Refresh.Expires.Equal(end) || !g.Expires.Equal(end) {
+		t.Errorf("it expires %v, the grant %v, want %v", g.Refresh.Expires, g.Expires, end)
+	}
+}
+
 // Of callers who import the same at once one is told that it was new.
 func TestImportCountsOnce(t *testing.T) {
 	m := importing(openStore(t))
