@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,9 +22,17 @@ import (
 // The tests run the program as a process of its own: this binary, told to be it.
 const beTheProgram = "OSTIARY_TEST_IMPORT"
 
+// tellTheHeap makes the program say, once everything is in, how large its heap has been at most.
+const tellTheHeap = "OSTIARY_TEST_HEAP"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(beTheProgram) != "" {
 		main()
+		if os.Getenv(tellTheHeap) != "" {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			fmt.Fprintln(os.Stderr, "heap", m.HeapSys)
+		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -276,6 +277,42 @@ func TestBeginsInTheMiddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.run(t, file).want(t, statusRejected, counts{Imported: batchRecords/2 - 1, There: batchRecords - 1, Rejected: 2, Lines: batchRecords * 3 / 2})
+}
+
+// However long the input is, the heap is bounded: here it stays well below the input.
+func TestHeapIsBounded(t *testing.T) {
+	const n, padding, bound = 10_000, 8 << 10, 48 << 20
+	h := newHouse(t)
+	c := h.command(t.Context())
+	c.Env = append(c.Env, tellTheHeap+"=1", "GOGC=100", "GOMEMLIMIT=off")
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, log strings.Builder
+	c.Stdout, c.Stderr = &out, &log
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for i, spaces := 0, strings.Repeat(" ", padding)+"\n"; i < n; i++ {
+		if _, err := io.WriteString(stdin, pairLine(i)+spaces); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	stdin.Close()
+	c.Wait()
+	o := outcome{c.ProcessState.ExitCode(), out.String(), log.String()}
+	o.want(t, statusDone, counts{Imported: n, Lines: n})
+	var heap int64
+	_, told, _ := strings.Cut(o.err, "heap ")
+	if _, err := fmt.Sscan(told, &heap); err != nil {
+		t.Fatalf("%v in\n%s", err, o.err)
+	}
+	t.Logf("the heap had %d MiB at most, for %d MiB of input", heap>>20, n*padding>>20)
+	if heap > bound {
+		t.Errorf("that is more than %d MiB", bound>>20)
+	}
 }
 
 // However long the input is, what is held of it is bounded: two batches, and no line beyond maxLine.
