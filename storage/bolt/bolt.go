@@ -97,6 +97,10 @@ func configOf(options []Option) config {
 // anything, where the file is held by another process, is a directory or a device, was not made by this
 // package or was made by a newer version of it. A file of an older version is brought up to date.
 //
+// A damaged file is refused, or gives errors where it is read. After a clean close Open looks at the pages
+// that lead to other pages alone, lest it take long: a leaf that has become such a page, by two changed bits
+// in one place, can then end the process. [Check] finds it, and [ReadOnly] looks at all pages.
+//
 // It also fails where the file is truncated or damaged, as far as that can be seen from its meta pages, its
 // free list and the pages that lead to others, which are all that is read of a file that was closed. After
 // a crash all pages are read, as bbolt does then, too. [Check] looks at the rest, and says what nobody
@@ -164,6 +168,9 @@ func (s *Store) Close() error {
 	}
 	if s.committer != nil {
 		s.committer.close()
+		if s.committer.isStuck() {
+			return fmt.Errorf("bolt: close %s: %w", s.db.Path(), errStuck)
+		}
 	}
 	return s.closeDB()
 }

@@ -24,6 +24,7 @@ type committer struct {
 	mu      sync.Mutex
 	queue   []*operation
 	inDoubt bool // a commit failed, and what it did is not known: nothing is taken on until it is
+	stuck   bool // bbolt can't end a transaction, for the file is damaged: it keeps its lock for ever
 
 	wake    chan struct{} // something is queued
 	ending  chan struct{} // closed when a doubt need not be settled any more
@@ -148,15 +149,12 @@ func (c *committer) run() {
 
 // process makes one commit of the first operations of queue, and puts the rest back.
 func (c *committer) process(queue []*operation) {
-	var tx *bbolt.Tx
-	if err := guard(func() (err error) {
-		tx, err = c.db.Begin(true)
-		return err
-	}); err != nil {
+	tx, err := begin(c.db)
+	if err != nil {
 		refuse(queue, err)
 		return
 	}
-	defer tx.Rollback() // is nothing after a commit
+	defer func() { c.note(rollback(tx)) }()
 	b := newBatch(tx, c.layout)
 	taken := c.claim(queue, b)
 	c.counters.batch(len(taken))
@@ -166,7 +164,7 @@ func (c *committer) process(queue []*operation) {
 	}
 	changed := c.watchers.changing(b.changes())
 	if err := c.store(tx, b); err != nil {
-		changed = c.settle(taken, b, err, changed)
+		taken, changed = c.settle(taken, b, err, changed)
 	}
 	changed()
 	finish(taken)
@@ -236,12 +234,10 @@ func (c *committer) store(tx *bbolt.Tx, b *batch) (err error) {
 
 // settle finds out what became of a commit that failed: bbolt syncs twice, so it may have happened. Once
 // an empty commit is through, what the file shows is durable, and that is the answer to every waiter.
-// Until then nothing else is written and the caches are empty. It returns what ends that.
-//
-// bbolt takes the pages that such a commit replaced for free, although they may be read yet: whoever
-// began to read before has to be done first.
-func (c *committer) settle(taken []*operation, b *batch, failed error, changed func()) (settled func()) {
-	b.tx.Rollback()
+// Until then nothing else is written and the caches are empty. It returns those that have to be answered
+// yet, and what lets the caches fill again.
+func (c *committer) settle(taken []*operation, b *batch, failed error, changed func()) (left []*operation, settled func()) {
+	c.note(rollback(b.tx))
 	all := c.watchers.changing(storage.Changes{All: true})
 	changed()
 	gone := c.readers.turn()
@@ -251,21 +247,31 @@ func (c *committer) settle(taken []*operation, b *batch, failed error, changed f
 		for _, op := range taken {
 			close(op.doubt)
 		}
-		for pause := 10 * time.Millisecond; err != nil; pause = min(2*pause, time.Second) {
-			select {
-			case <-time.After(pause):
-				applied, err = c.settled(b, gone)
-			case <-c.ending: // it stays unknown, and whatever rests on it is refused
-				unavailable(taken, failed)
-				return func() {}
-			}
+	}
+	for pause := 10 * time.Millisecond; err != nil; pause = min(2*pause, time.Second) {
+		if errors.Is(err, errFault) { // no outage, which an end can be hoped of: nobody waits for it
+			unavailable(taken, failed)
+			finish(taken)
+			taken = nil
 		}
-		c.setDoubt(false)
+		if c.isStuck() {
+			unavailable(taken, failed)
+			return taken, func() {}
+		}
+		select {
+		case <-time.After(pause):
+			if applied, err = c.settled(b, gone); err == nil {
+				c.setDoubt(false)
+			}
+		case <-c.ending: // it stays unknown, and whatever rests on it is refused
+			unavailable(taken, failed)
+			return taken, func() {}
+		}
 	}
 	if !applied {
 		unavailable(taken, failed)
 	}
-	return all
+	return taken, all
 }
 
 // unavailable is the answer to operations whose commit failed.
@@ -275,6 +281,24 @@ func unavailable(ops []*operation, failed error) {
 	}
 }
 
+// note keeps in mind that bbolt is stuck, if that is what err says: nothing is taken on any more.
+func (c *committer) note(err error) {
+	if !errors.Is(err, errStuck) {
+		return
+	}
+	c.setDoubt(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stuck = true
+}
+
+// isStuck tells whether bbolt keeps its lock for ever.
+func (c *committer) isStuck() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stuck
+}
+
 // settled makes an empty commit and tells whether the file has what b was to put.
 func (c *committer) settled(b *batch, gone <-chan struct{}) (applied bool, err error) {
 	select {
@@ -282,7 +306,11 @@ func (c *committer) settled(b *batch, gone <-chan struct{}) (applied bool, err e
 	case <-time.After(readersPatience):
 		return false, errReaders
 	}
+	if c.isStuck() {
+		return false, errStuck
+	}
 	if err := update(c.db, func(*bbolt.Tx) error { return nil }); err != nil {
+		c.note(err)
 		return false, err
 	}
 	err = view(c.db, func(tx *bbolt.Tx) error {

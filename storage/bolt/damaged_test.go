@@ -2,7 +2,6 @@ package bolt_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -80,6 +79,7 @@ type specimen struct {
 
 	hasty bool // most damages are only read
 	stale bool // the damage may show an older state: see Check
+	shut  bool // the damage is one that Open does not see in a file that was closed: see Open
 
 	tried, opened, sound int
 }
@@ -227,6 +227,9 @@ func (sp *specimen) try(t *testing.T, name string, damage func(image []byte) []b
 	for _, writing := range []bool{false, true} {
 		option := bolt.ReadOnly()
 		if writing {
+			if sp.shut && sp.closed {
+				continue
+			}
 			if sp.hasty && sp.tried%8 > 0 { // it syncs, which takes long
 				continue
 			}
@@ -318,16 +321,9 @@ func (sp *specimen) read(t *testing.T, name string, store *bolt.Store, damaged e
 }
 
 // write has a store with some damage written to: what it answers is the disk's matter, as long as it does.
-// It is for the long form: a commit that fails on a damaged file sends bbolt over all pages in a goroutine of
-// its own, where a fault ends the process.
 func write(t *testing.T, store *bolt.Store) {
-	if os.Getenv("OSTIARY_FLIPS") == "" {
-		return
-	}
 	now := time.Now()
-	// A commit that the damage makes fail may never be settled, and a writer waits as long as he says.
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
+	ctx := t.Context()
 	for i := range 3 {
 		store.Insert(ctx, &storage.Grant{ID: storage.NewID(), Client: "app", User: "user-1", Created: now, Expires: now.Add(time.Hour)})
 		store.PutClient(ctx, &storage.Client{ID: fmt.Sprint("new-", i), GrantTypes: []string{"client_credentials"}, Public: false})
@@ -376,8 +372,8 @@ func (sp *specimen) inUse(t *testing.T) (pages []int) {
 			}
 			if info.Type == "leaf" || info.Type == "branch" {
 				pages = append(pages, i)
+				i += info.OverflowCount // what a free page says of itself is no longer so
 			}
-			i += info.OverflowCount
 		}
 	})
 	return pages
@@ -519,6 +515,7 @@ func edited(t *testing.T, sp *specimen) {
 		}{fmt.Sprintf("page %d is zeros", page/pageSize), func(b []byte) []byte { clear(b[page : page+pageSize]); return b }, "page"})
 	}
 	for _, c := range cases {
+		sp.shut = c.name == "leaf that is a branch"
 		err := sp.try(t, c.name, c.edit)
 		if c.words != "" && !strings.Contains(fmt.Sprint(err), c.words) {
 			t.Errorf("%s: Check says %v, not %q", c.name, err, c.words)

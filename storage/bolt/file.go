@@ -69,7 +69,9 @@ func openFile(path string, c config) (*bbolt.DB, error) {
 	}
 	db.AllocSize = growBy
 	if err := prepare(db, c, false); err != nil {
-		db.Close()
+		if !errors.Is(err, errStuck) {
+			db.Close()
+		}
 		return nil, err
 	}
 	if empty {
@@ -123,7 +125,8 @@ func look(path string, writing bool) error {
 		slog.Warn("bolt: one of two meta pages is damaged, so the last commit may be missing", "path", path, "error", h.spoiled)
 	}
 	return guard(func() error {
-		if writing && h.meta.freelist == noFreelist { // bbolt, too, will look at all pages
+		// Of a file that was not closed bbolt, too, will look at all pages; who only reads has the time.
+		if !writing || h.meta.freelist == noFreelist {
 			return damagedBy(h.walkAll())
 		}
 		return damagedBy(h.walkBranches())
@@ -224,6 +227,9 @@ func closeFile(db *bbolt.DB, readOnly bool) error {
 			db.NoFreelistSync = false
 			err = update(db, func(*bbolt.Tx) error { return nil })
 		}
+	}
+	if errors.Is(err, errStuck) {
+		return err
 	}
 	return errors.Join(err, db.Close())
 }

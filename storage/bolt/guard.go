@@ -38,15 +38,35 @@ func view(db *bbolt.DB, read func(*bbolt.Tx) error) error {
 
 // update is bbolt's, but for what it does after a panic: that looks at all pages in a goroutine of its own.
 func update(db *bbolt.DB, write func(*bbolt.Tx) error) error {
-	return guard(func() error {
-		tx, err := db.Begin(true)
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback() // is nothing after a commit
+	tx, err := begin(db)
+	if err != nil {
+		return err
+	}
+	err = guard(func() error {
 		if err := write(tx); err != nil {
 			return err
 		}
 		return tx.Commit()
 	})
+	return errors.Join(err, rollback(tx))
+}
+
+func begin(db *bbolt.DB) (tx *bbolt.Tx, err error) {
+	err = guard(func() error {
+		tx, err = db.Begin(true)
+		return err
+	})
+	return tx, err
+}
+
+// errStuck says that bbolt could not end a transaction: it keeps its lock, and must not be asked for
+// another one, nor to close.
+var errStuck = fmt.Errorf("%w: nothing can be written before it is opened anew", errFault)
+
+// rollback ends a transaction; after a commit it is nothing.
+func rollback(tx *bbolt.Tx) error {
+	if errors.Is(guard(tx.Rollback), errFault) {
+		return errStuck
+	}
+	return nil
 }

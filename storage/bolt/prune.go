@@ -18,11 +18,12 @@ const pruneBite = 1000
 func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	total, bite := 0, pruneBite
 	var damaged error
+	var last []byte
 	for {
-		looked, removed, bad := 0, 0, error(nil)
+		first, looked, removed, bad := []byte(nil), 0, 0, error(nil)
 		err := s.write(ctx, func(s *staging) error {
 			return guard(func() error {
-				looked, removed, bad = s.prune(before, bite)
+				first, looked, removed, bad = s.prune(before, bite)
 				return nil
 			})
 		})
@@ -38,13 +39,17 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 		if looked < bite {
 			return total, damaged
 		}
+		if bytes.Equal(first, last) { // it was deleted, and is there
+			return total, errors.Join(damaged, fmt.Errorf("bolt: the bucket %s: %w", bucketWords[expiresBucket], errDamaged))
+		}
+		last = first
 		bite = min(2*bite, pruneBite)
 	}
 }
 
 // prune takes the first entries that are due out of the expiry index, with their grants. One that lives
 // longer than its entry says is filed anew; a damaged one stays, without an entry.
-func (s *staging) prune(before time.Time, bite int) (looked, removed int, damaged error) {
+func (s *staging) prune(before time.Time, bite int) (first []byte, looked, removed int, damaged error) {
 	var due [][]byte
 	end := expiryPrefix(before)
 	cursor := s.layout.in(s.tx, expiresBucket).Cursor()
@@ -74,7 +79,10 @@ func (s *staging) prune(before time.Time, bite int) (looked, removed int, damage
 			removed++
 		}
 	}
-	return len(due), removed, damaged
+	if len(due) > 0 {
+		first = due[0]
+	}
+	return first, len(due), removed, damaged
 }
 
 func (s *Store) startPruning(every time.Duration) {
