@@ -5,8 +5,6 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,75 +12,30 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ostiary-go/ostiary/examples/internal/process"
 )
 
-var binary string
-
 func TestMain(m *testing.M) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		fmt.Fprintln(os.Stderr, "these tests need curl:", err)
-		os.Exit(1)
-	}
 	os.Unsetenv("CLIENT_SECRET")
-	dir, err := os.MkdirTemp("", "quickstart")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "quickstart")
-	build := exec.Command("go", "build", "-o", binary, "-race="+setting("-race"), ".")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(string(out))
-	}
-	status := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(status)
-}
-
-// setting tells whether this test was built with a flag: "true" or "false".
-func setting(flag string) string {
-	info, _ := debug.ReadBuildInfo()
-	if info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: flag, Value: "true"}) {
-		return "true"
-	}
-	return "false"
+	process.Main(m, main)
 }
 
 // program is a quickstart that runs.
 type program struct {
-	*exec.Cmd
+	*process.Process
 	block string // what it printed
-	out   io.Reader
-	log   *bytes.Buffer
 }
 
-// start runs the quickstart on a free port until it has printed its block.
 func start(t *testing.T, db string, flags ...string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(binary, append([]string{"-addr", "127.0.0.1:0", "-db", db}, flags...)...), log: new(bytes.Buffer)}
-	out, err := p.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.out, p.Stderr = out, p.log
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Process.Kill() })
-	buffer := make([]byte, 1<<16)
-	for !strings.Contains(p.block, "\nEND\n") {
-		n, err := out.Read(buffer)
-		p.block += string(buffer[:n])
-		if err != nil {
-			t.Fatalf("%v after %q; %s", err, p.block, p.log)
-		}
-	}
-	return p
+	p := process.Start(t, db, flags...)
+	return &program{p, p.Printed}
 }
 
 // value is what the block assigns to a variable.
@@ -93,24 +46,6 @@ func (p *program) value(name string) string {
 // with is the block with another value for a variable.
 func (p *program) with(name, value string) string {
 	return strings.Replace(p.block, "\n"+name+"="+p.value(name)+"\n", "\n"+name+"="+value+"\n", 1)
-}
-
-// stop ends the program as Ctrl-C does.
-func (p *program) stop(t *testing.T) {
-	t.Helper()
-	p.Process.Signal(os.Interrupt)
-	p.wait(t)
-}
-
-// wait waits for an end with status 0, up to which nothing but the block was printed.
-func (p *program) wait(t *testing.T) {
-	t.Helper()
-	if rest, _ := io.ReadAll(p.out); len(rest) > 0 {
-		t.Errorf("after the block came %q", rest)
-	}
-	if err := p.Wait(); err != nil {
-		t.Errorf("%v: %s", err, p.log)
-	}
 }
 
 // saved runs a block from a file, as a reader who saved it does. It returns what was shown and the status.
@@ -166,9 +101,9 @@ func TestWalkthrough(t *testing.T) {
 	p := start(t, db)
 	out, status := saved(t, p.block)
 	if status != 0 || !strings.HasSuffix(out, "All as expected.\n") {
-		t.Fatalf("status %d\n%s\n%s", status, out, p.log)
+		t.Fatalf("status %d\n%s\n%s", status, out, p.Log)
 	}
-	p.stop(t)
+	p.Stop(t)
 
 	file, err := os.ReadFile(db)
 	if err != nil {
@@ -188,7 +123,7 @@ func TestWalkthrough(t *testing.T) {
 		secrets = append(secrets, string(decoded[16:32]), string(decoded[32:48])) // between the grant's ID and the checksum
 	}
 	for _, s := range secrets {
-		if bytes.Contains(file, []byte(s)) || strings.Contains(p.log.String(), s) {
+		if bytes.Contains(file, []byte(s)) || strings.Contains(p.Log.String(), s) {
 			t.Errorf("%q is in the file or the log", s)
 		}
 	}
@@ -198,7 +133,7 @@ func TestWalkthrough(t *testing.T) {
 // completes at a tab, and an interactive shell looks up history at an exclamation mark.
 func TestBlock(t *testing.T) {
 	p := start(t, filepath.Join(t.TempDir(), "quickstart.db"))
-	defer p.stop(t)
+	defer p.Stop(t)
 	if !regexp.MustCompile(`^BASE=http://127\.0\.0\.1:\d+\nCLIENT_ID=demo\nCLIENT_SECRET=[\w-]{43}\n`).MatchString(p.block) {
 		t.Errorf("the block begins with %.150q", p.block)
 	}
@@ -216,7 +151,7 @@ func TestShells(t *testing.T) {
 		t.Run(shell, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, filepath.Join(t.TempDir(), "quickstart.db"))
-			defer p.stop(t)
+			defer p.Stop(t)
 			block := strings.Replace(p.block, "\nsh <<'END'\n", "\n"+shell+" <<'END'\n", 1)
 			if out, status := runIn(t, shell, block); status != 0 || !strings.HasSuffix(out, "All as expected.\n") {
 				t.Errorf("status %d\n%s", status, out)
@@ -239,7 +174,7 @@ func TestWalkthroughFails(t *testing.T) {
 		t.Run(wrong[1], func(t *testing.T) {
 			t.Parallel()
 			p := start(t, filepath.Join(t.TempDir(), "quickstart.db"))
-			defer p.stop(t)
+			defer p.Stop(t)
 			block := strings.Replace(p.block, wrong[0], wrong[1], 1)
 			out, status := saved(t, block)
 			if block == p.block || status == 0 || !strings.Contains(out, "NOT AS EXPECTED") || strings.Contains(out, "All as expected") {
@@ -264,7 +199,7 @@ func TestPastedBlockLeavesTheShellOpen(t *testing.T) {
 					t.Errorf("want %q and status %s:\n%s", try.shows, try.status, out)
 				}
 			}
-			p.stop(t)
+			p.Stop(t)
 			if out := pasted(t, shell, p.block); !strings.Contains(out, "still here with 1\n") {
 				t.Errorf("without a server:\n%s", out)
 			}
@@ -287,7 +222,7 @@ func TestAddresses(t *testing.T) {
 				l.Close()
 			}
 			p := start(t, filepath.Join(t.TempDir(), "quickstart.db"), "-addr", addr)
-			defer p.stop(t)
+			defer p.Stop(t)
 			url := p.value("BASE")
 			out, err := exec.Command("curl", "--noproxy", "*", "-sS", "-i", url+"/orders").CombinedOutput()
 			if !strings.HasPrefix(url, base) || !strings.HasPrefix(string(out), "HTTP/1.1 401 ") {
@@ -301,7 +236,7 @@ func TestLaterStarts(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "quickstart.db")
 	first := start(t, db)
 	secret := first.value("CLIENT_SECRET")
-	first.stop(t)
+	first.Stop(t)
 
 	second := start(t, db)
 	if strings.Contains(second.block, secret) {
@@ -313,7 +248,7 @@ func TestLaterStarts(t *testing.T) {
 	if out, status := saved(t, second.block, "CLIENT_SECRET="+secret); status != 0 {
 		t.Errorf("with the secret: status %d\n%s", status, out)
 	}
-	second.stop(t)
+	second.Stop(t)
 
 	third := start(t, db, "-new-secret")
 	if out, status := saved(t, third.with("CLIENT_SECRET", secret)); status == 0 || !strings.Contains(out, "invalid_client") {
@@ -322,66 +257,10 @@ func TestLaterStarts(t *testing.T) {
 	if out, status := saved(t, third.block); status != 0 {
 		t.Errorf("with the new secret: status %d\n%s", status, out)
 	}
-	third.stop(t)
+	third.Stop(t)
 }
 
-// What can't start says why on one line, ends with status 1 and leaves every file as it was.
-func TestCannotStart(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	dir := t.TempDir()
-	held, text, absent := filepath.Join(dir, "held.db"), filepath.Join(dir, "text.db"), filepath.Join(dir, "absent.db")
-	p := start(t, held)
-	defer p.stop(t)
-	if err := os.WriteFile(text, []byte("recipes"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-
-	for _, try := range []struct{ name, addr, db, says string }{
-		{"port", taken.Addr().String(), absent, "address already in use (-addr "},
-		{"address", "nonsense", absent, "(-addr "},
-		{"file", "127.0.0.1:0", held, "held.db: is held by another process (-db "},
-		{"directory", "127.0.0.1:0", dir, "is a directory (-db "},
-		{"text", "127.0.0.1:0", text, "text.db: is no bbolt file"},
-	} {
-		t.Run(try.name, func(t *testing.T) {
-			var out, log bytes.Buffer
-			cmd := exec.Command(binary, "-addr", try.addr, "-db", try.db)
-			cmd.Stdout, cmd.Stderr = &out, &log
-			exit, ok := errors.AsType[*exec.ExitError](cmd.Run())
-			if !ok || exit.ExitCode() != 1 || out.Len() != 0 {
-				t.Errorf("%v, printed %q", exit, &out)
-			}
-			if line := log.String(); strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "quickstart: ") || !strings.Contains(line, try.says) {
-				t.Errorf("says %q", line)
-			}
-		})
-	}
-	if content, err := os.ReadFile(text); string(content) != "recipes" {
-		t.Errorf("text.db is now %q, %v", content, err)
-	}
-	if _, err := os.Stat(absent); err == nil {
-		t.Error("absent.db was made, and with it a secret that nobody has seen")
-	}
-}
-
-// A word too many, such as the file without its -db, is a mistake in the command: status 2, as for a wrong flag.
-func TestStrayArgument(t *testing.T) {
-	db := filepath.Join(t.TempDir(), "absent.db")
-	var out, log bytes.Buffer
-	cmd := exec.Command(binary, "-addr", "127.0.0.1:0", "-db", db, "stray")
-	cmd.Stdout, cmd.Stderr = &out, &log
-	exit, ok := errors.AsType[*exec.ExitError](cmd.Run())
-	if !ok || exit.ExitCode() != 2 || out.Len() != 0 || log.String() != "quickstart: \"stray\" is no option; -h shows them\n" {
-		t.Errorf("%v, printed %q, says %q", exit, &out, &log)
-	}
-	if _, err := os.Stat(db); err == nil {
-		t.Error("it has started")
-	}
-}
+func TestCannotStart(t *testing.T) { process.CannotStart(t, "quickstart") }
 
 // A request that is under way when SIGTERM comes is answered.
 func TestFinishesRequests(t *testing.T) {
@@ -408,7 +287,7 @@ func TestFinishesRequests(t *testing.T) {
 		answered <- res.StatusCode
 	}()
 	io.WriteString(write, "grant_type=client_")
-	p.Process.Signal(syscall.SIGTERM)
+	p.Cmd.Process.Signal(syscall.SIGTERM)
 	for { // until it listens no more, it hasn't seen the signal
 		conn, err := net.DialTimeout("tcp", base, time.Second)
 		if err != nil {
@@ -421,5 +300,5 @@ func TestFinishesRequests(t *testing.T) {
 	if status := <-answered; status != http.StatusOK {
 		t.Errorf("answered %d", status)
 	}
-	p.wait(t)
+	p.Ends(t)
 }

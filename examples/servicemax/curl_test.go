@@ -3,49 +3,27 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ostiary-go/ostiary/examples/internal/process"
 )
 
 // c3 is the curl line of ServiceMax' documentation as it is printed there.
 const c3 = `curl https://mydomain.io/sec/auth/token -d "grant_type=refresh_token&client_id=57d22b28e0c5962541889195&refresh_token="`
 
-// TestMain is the example itself where start asks for that: the real main, in a process of its own.
-func TestMain(m *testing.M) {
-	if os.Getenv("RUN_SERVICEMAX") != "" {
-		main()
-		return
-	}
-	if _, err := exec.LookPath("curl"); err != nil {
-		fmt.Fprintln(os.Stderr, "these tests need curl:", err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { process.Main(m, main) }
 
 // program is the example, running.
 type program struct {
-	*exec.Cmd
+	*process.Process
 	refresh, whoami, revoke string // the lines that it printed
 	base, token, access     string // what stands in them
-	out                     *bufio.Reader
-	log                     bytes.Buffer
-}
-
-func command(db, addr string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "-addr", addr, "-db", db)
-	cmd.Env = append(os.Environ(), "RUN_SERVICEMAX=1")
-	return cmd
 }
 
 var printed = regexp.MustCompile(`^curl (http://127\.0\.0\.1:\d+)/sec/auth/token -d "grant_type=refresh_token&client_id=57d22b28e0c5962541889195&refresh_token=(ostr_[\w-]{70})"
@@ -53,42 +31,18 @@ curl http://127\.0\.0\.1:\d+/api/whoami -H "Authorization: Bearer (osta_[\w-]{70
 curl http://127\.0\.0\.1:\d+/sec/auth/token/revoke -d "token=ostr_[\w-]{70}&client_id=57d22b28e0c5962541889195"
 $`)
 
-// start runs the example on a free port until it has printed its lines.
+// start runs the example until it has printed its lines.
 func start(t *testing.T, db string) *program {
 	t.Helper()
-	p := &program{Cmd: command(db, "127.0.0.1:0")}
-	out, err := p.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.out, p.Stderr = bufio.NewReader(out), &p.log
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Process.Kill() })
-	for _, line := range []*string{&p.refresh, &p.whoami, &p.revoke} {
-		if *line, err = p.out.ReadString('\n'); err != nil {
-			t.Fatalf("%v: %s", err, &p.log)
-		}
-	}
-	found := printed.FindStringSubmatch(p.refresh + p.whoami + p.revoke)
+	p := &program{Process: process.Start(t, db)}
+	found := printed.FindStringSubmatch(p.Printed)
 	if found == nil {
-		t.Fatalf("printed\n%s%s%s", p.refresh, p.whoami, p.revoke)
+		t.Fatalf("printed\n%s", p.Printed)
 	}
 	p.base, p.token, p.access = found[1], found[2], found[3]
+	lines := strings.SplitAfter(p.Printed, "\n")
+	p.refresh, p.whoami, p.revoke = lines[0], lines[1], lines[2]
 	return p
-}
-
-// stop ends the example as Ctrl-C does: with status 0, and nothing but its lines printed.
-func (p *program) stop(t *testing.T) {
-	t.Helper()
-	p.Process.Signal(os.Interrupt)
-	if rest, _ := io.ReadAll(p.out); len(rest) > 0 {
-		t.Errorf("also printed %q", rest)
-	}
-	if err := p.Wait(); err != nil {
-		t.Errorf("%v: %s", err, &p.log)
-	}
 }
 
 // paste runs lines in a shell, as they are. What curl would not show or not do by itself is told to it
@@ -156,14 +110,14 @@ func TestCurl(t *testing.T) {
 			t.Errorf("whoami after revoke: %s", shown)
 		}
 	}
-	p.stop(t)
+	p.Stop(t)
 
 	file, err := os.ReadFile(db)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, token := range shows {
-		if bytes.Contains(file, []byte(token)) || strings.Contains(p.log.String(), token) {
+		if bytes.Contains(file, []byte(token)) || strings.Contains(p.Log.String(), token) {
 			t.Errorf("%s is in the file or the log", token)
 		}
 	}
@@ -173,9 +127,9 @@ func TestCurl(t *testing.T) {
 func TestLaterStarts(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "servicemax.db")
 	first := start(t, db)
-	first.stop(t)
+	first.Stop(t)
 	second := start(t, db)
-	defer second.stop(t)
+	defer second.Stop(t)
 	if second.token == first.token {
 		t.Error("the same pair")
 	}
@@ -190,39 +144,4 @@ func TestLaterStarts(t *testing.T) {
 	}
 }
 
-// What can't start says why on one line, ends with status 1 and leaves no file behind.
-func TestCannotStart(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	dir := t.TempDir()
-	held, text, absent := filepath.Join(dir, "held.db"), filepath.Join(dir, "text.db"), filepath.Join(dir, "absent.db")
-	p := start(t, held)
-	defer p.stop(t)
-	if err := os.WriteFile(text, []byte("recipes"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, try := range []struct{ name, addr, db, says string }{
-		{"port", taken.Addr().String(), absent, "address already in use (-addr "},
-		{"file", "127.0.0.1:0", held, "held.db: is held by another process (-db "},
-		{"text", "127.0.0.1:0", text, "text.db: is no bbolt file"},
-	} {
-		t.Run(try.name, func(t *testing.T) {
-			var out, log bytes.Buffer
-			cmd := command(try.db, try.addr)
-			cmd.Stdout, cmd.Stderr = &out, &log
-			exit, ok := errors.AsType[*exec.ExitError](cmd.Run())
-			if !ok || exit.ExitCode() != 1 || out.Len() != 0 {
-				t.Errorf("%v, printed %q", exit, &out)
-			}
-			if line := log.String(); strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "servicemax: ") || !strings.Contains(line, try.says) {
-				t.Errorf("says %q", line)
-			}
-		})
-	}
-	if _, err := os.Stat(absent); err == nil {
-		t.Error("absent.db was made")
-	}
-}
+func TestCannotStart(t *testing.T) { process.CannotStart(t, "servicemax") }

@@ -3,18 +3,16 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ostiary-go/ostiary/examples/internal/process"
 )
 
 // The lines of the documentation.
@@ -38,83 +36,22 @@ func filled(line, url, bearer string, values ...string) string {
 	return line
 }
 
-const asProgram = "TIGHT_TEST_AS_PROGRAM"
-
-// TestMain is the program itself where a test starts it as such.
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { process.Main(m, main) }
 
 // program is a server that runs.
-type program struct {
-	*exec.Cmd
-	url     string
-	printed string
-	log     bytes.Buffer
-	rest    io.Reader // of the log
-}
+type program struct{ *process.Process }
 
-func command(flags ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], flags...)
-	cmd.Env = append(os.Environ(), asProgram+"=yes")
-	return cmd
-}
-
-// launch runs the program on a free port until it says that it serves.
-func launch(t *testing.T, db string) *program {
+func launch(t *testing.T, db string) program {
 	t.Helper()
-	p := &program{Cmd: command("-addr", "127.0.0.1:0", "-db", db)}
-	out, err := os.Create(filepath.Join(t.TempDir(), "printed"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	p.Stdout = out
-	if p.rest, err = p.StderrPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Process.Kill() })
-	serving := regexp.MustCompile(`serving until Ctrl-C url=(\S+)`)
-	for buffer := make([]byte, 1<<12); p.url == ""; {
-		n, err := p.rest.Read(buffer)
-		p.log.Write(buffer[:n])
-		if found := serving.FindStringSubmatch(p.log.String()); found != nil {
-			p.url = found[1]
-		} else if err != nil {
-			t.Fatalf("%v: %s", err, &p.log)
-		}
-	}
-	printed, err := os.ReadFile(out.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.printed = string(printed)
-	return p
-}
-
-// stop ends the program as Ctrl-C does, and fails unless it ends well.
-func (p *program) stop(t *testing.T) {
-	t.Helper()
-	p.Process.Signal(os.Interrupt)
-	io.Copy(&p.log, p.rest)
-	if err := p.Wait(); err != nil {
-		t.Errorf("%v: %s", err, &p.log)
-	}
+	return program{process.Start(t, db)}
 }
 
 // one is the one string of that shape in what was printed.
-func (p *program) one(t *testing.T, shape string) string {
+func (p program) one(t *testing.T, shape string) string {
 	t.Helper()
-	found := regexp.MustCompile(shape).FindStringSubmatch(p.printed)
+	found := regexp.MustCompile(shape).FindStringSubmatch(p.Printed)
 	if found == nil {
-		t.Fatalf("no %s in:\n%s", shape, p.printed)
+		t.Fatalf("no %s in:\n%s", shape, p.Printed)
 	}
 	return found[1]
 }
@@ -160,9 +97,9 @@ func refusal(t *testing.T, line string, status int, code string) {
 	}
 }
 
-func (p *program) whoami(t *testing.T, access, sub string) {
+func (p program) whoami(t *testing.T, access, sub string) {
 	t.Helper()
-	status, members := run(t, "curl "+p.url+"/api/whoami --header 'Authorization: Bearer "+access+"'")
+	status, members := run(t, "curl "+p.URL+"/api/whoami --header 'Authorization: Bearer "+access+"'")
 	if status != 200 || members["sub"] != sub || members["client_id"] != "acme" {
 		t.Errorf("want %s, got %d %v", sub, status, members)
 	}
@@ -171,7 +108,7 @@ func (p *program) whoami(t *testing.T, access, sub string) {
 // What the first start prints are the lines of the documentation, filled, and each does what it says.
 func TestPrintedLines(t *testing.T) {
 	p := launch(t, filepath.Join(t.TempDir(), "tight.db"))
-	defer p.stop(t)
+	defer p.Stop(t)
 	secret := "client_secret=" + p.one(t, `client_secret=([\w-]{43}) `)
 	bearer, refresh := p.one(t, `Bearer ([0-9a-f.]{97})'`), p.one(t, `refresh_token=([0-9a-f.]{97}) `)
 	accountant := p.one(t, `userToken --header 'Authorization: Bearer ([0-9a-f.]{97})'`)
@@ -180,19 +117,19 @@ func TestPrintedLines(t *testing.T) {
 		line, sub string
 		members   int
 	}{
-		{filled(c1, p.url, bearer, "client_id=acme", secret, "refresh_token="+refresh), "user:u1", 5},
-		{filled(c2, p.url, bearer, append(onBehalf, "userId=a1")...), "accountant:a1", 5},
-		{filled(c4, p.url, bearer, append(onBehalf, "userId=u2")...), "user:u2", 5},
-		{filled(c4b, p.url, accountant, "userId=u1"), "user:u1", 4},
+		{filled(c1, p.URL, bearer, "client_id=acme", secret, "refresh_token="+refresh), "user:u1", 5},
+		{filled(c2, p.URL, bearer, append(onBehalf, "userId=a1")...), "accountant:a1", 5},
+		{filled(c4, p.URL, bearer, append(onBehalf, "userId=u2")...), "user:u2", 5},
+		{filled(c4b, p.URL, accountant, "userId=u1"), "user:u1", 4},
 	}
 	var printed []string
-	for line := range strings.Lines(p.printed) {
+	for line := range strings.Lines(p.Printed) {
 		if strings.HasPrefix(line, "curl --request POST ") {
 			printed = append(printed, strings.TrimSuffix(line, "\n"))
 		}
 	}
 	if len(printed) != len(want) {
-		t.Fatalf("printed %d lines:\n%s", len(printed), p.printed)
+		t.Fatalf("printed %d lines:\n%s", len(printed), p.Printed)
 	}
 	for i, w := range want {
 		if printed[i] != w.line {
@@ -206,7 +143,7 @@ func TestPrintedLines(t *testing.T) {
 		t.Errorf("%s\n%d %v", whoami, status, members)
 	}
 	for _, token := range []string{secret, bearer, refresh, accountant} {
-		if strings.Contains(p.log.String(), token) {
+		if strings.Contains(p.Log.String(), token) {
 			t.Errorf("the log has %q", token)
 		}
 	}
@@ -215,11 +152,11 @@ func TestPrintedLines(t *testing.T) {
 // G-01: the token lines filled from one refresh token and its successors, with any word as bearer.
 func TestFilledLines(t *testing.T) {
 	p := launch(t, filepath.Join(t.TempDir(), "tight.db"))
-	defer p.stop(t)
+	defer p.Stop(t)
 	secret, refresh := p.one(t, `(client_secret=[\w-]{43}) `), p.one(t, `refresh_token=([0-9a-f.]{97}) `)
 	for _, line := range []string{c1, c2, c4} {
 		var access string
-		access, refresh = pair(t, filled(line, p.url, "word", "client_id=acme", secret, "grant_type=refresh_token", "refresh_token="+refresh), 5)
+		access, refresh = pair(t, filled(line, p.URL, "word", "client_id=acme", secret, "grant_type=refresh_token", "refresh_token="+refresh), 5)
 		p.whoami(t, access, "user:u1")
 	}
 }
@@ -227,7 +164,7 @@ func TestFilledLines(t *testing.T) {
 // G-18 and G-26: the lines as they are printed in the documentation, blanks and all, on another host.
 func TestBlankLines(t *testing.T) {
 	p := launch(t, filepath.Join(t.TempDir(), "tight.db"))
-	defer p.stop(t)
+	defer p.Stop(t)
 	for _, row := range []struct {
 		line   string
 		status int
@@ -238,7 +175,7 @@ func TestBlankLines(t *testing.T) {
 		{c4, 400, "invalid_request"},
 		{c4b, 401, "invalid_token"},
 	} {
-		refusal(t, strings.Replace(row.line, docs, p.url, 1), row.status, row.code)
+		refusal(t, strings.Replace(row.line, docs, p.URL, 1), row.status, row.code)
 	}
 }
 
@@ -247,45 +184,14 @@ func TestLaterStart(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "tight.db")
 	first := launch(t, db)
 	secret, refresh := first.one(t, `(client_secret=[\w-]{43}) `), first.one(t, `refresh_token=([0-9a-f.]{97}) `)
-	first.stop(t)
+	first.Stop(t)
 	second := launch(t, db)
-	defer second.stop(t)
-	if second.printed != "" || !strings.Contains(second.log.String(), "another -db begins anew") {
-		t.Errorf("printed %q; %s", second.printed, &second.log)
+	defer second.Stop(t)
+	if second.Printed != "" || !strings.Contains(second.Log.String(), "another -db begins anew") {
+		t.Errorf("printed %q; %s", second.Printed, second.Log)
 	}
-	access, _ := pair(t, filled(c1, second.url, "word", "client_id=acme", secret, "refresh_token="+refresh), 5)
+	access, _ := pair(t, filled(c1, second.URL, "word", "client_id=acme", secret, "refresh_token="+refresh), 5)
 	second.whoami(t, access, "user:u1")
 }
 
-// What can't start says why on one line, with exit status 1 and nothing printed.
-func TestCannotStart(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	dir := t.TempDir()
-	held, absent := filepath.Join(dir, "held.db"), filepath.Join(dir, "absent.db")
-	defer launch(t, held).stop(t)
-	for _, try := range []struct{ name, addr, db, says string }{
-		{"port", taken.Addr().String(), absent, "address already in use (-addr "},
-		{"held", "127.0.0.1:0", held, "is held by another process (-db "},
-		{"directory", "127.0.0.1:0", dir, "is a directory (-db "},
-	} {
-		t.Run(try.name, func(t *testing.T) {
-			cmd := command("-addr", try.addr, "-db", try.db)
-			var out, log bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &log
-			exit, ok := errors.AsType[*exec.ExitError](cmd.Run())
-			if !ok || exit.ExitCode() != 1 || out.Len() != 0 {
-				t.Errorf("%v, printed %q", exit, &out)
-			}
-			if line := log.String(); strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "tight: ") || !strings.Contains(line, try.says) {
-				t.Errorf("says %q", line)
-			}
-		})
-	}
-	if _, err := os.Stat(absent); err == nil {
-		t.Error("absent.db was made, and with it a secret that nobody has seen")
-	}
-}
+func TestCannotStart(t *testing.T) { process.CannotStart(t, "tight") }
