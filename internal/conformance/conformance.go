@@ -32,7 +32,7 @@ type testCase struct {
 }
 
 var sections = [][]row{
-	generalRows, tokenRows, clientRows, codeRows, refreshRows, clientCredentialsRows, revocationRows, bearerRows, attackRows,
+	generalRows, tokenRows, clientRows, codeRows, refreshRows, clientCredentialsRows, revocationRows, bearerRows, bearerAnswerRows, attackRows,
 	dialectRows,
 }
 

@@ -40,8 +40,8 @@ type promise struct {
 }
 
 var (
-	storePromises  = slices.Concat(everyMethod, inserting, reading, updating, listing, pruning, closing)
-	clientPromises = registering
+	storePromises  = slices.Concat(everyMethod, inserting, reading, updating, listing, listingMeanwhile, pruning, closing)
+	clientPromises = slices.Concat(registering, clientEnding, clientListing)
 )
 
 // patience is how long a promise may take before the store counts as stuck.
