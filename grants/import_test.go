@@ -1144,7 +1144,8 @@ func TestWithoutImportedTokens(t *testing.T) {
 func TestImportWhileTheStoreFails(t *testing.T) {
 	store := &testbed.Faulty{Store: openStore(t)}
 	m := importing(store)
-	mustImport(t, m, alices(), true)
+	i := alices()
+	mustImport(t, m, i, true)
 	store.Break(testbed.Fail, nil, nil)
 	if _, err := m.LoadAccessToken(t.Context(), "old-access-1"); !errors.Is(err, testbed.ErrBroken) {
 		t.Errorf("an access token: %v", err)
@@ -1155,12 +1156,16 @@ func TestImportWhileTheStoreFails(t *testing.T) {
 	if err := revokeAs(t, m, "app", "old-access-1"); code(t, err) != "temporarily_unavailable" {
 		t.Errorf("revoking: %v", err)
 	}
-	if _, err := m.Import(t.Context(), alices()); code(t, err) != "temporarily_unavailable" {
+	if _, err := m.Import(t.Context(), i); code(t, err) != "temporarily_unavailable" {
 		t.Errorf("importing: %v", err)
 	}
 	store.Break(nil, nil, testbed.Fail)
-	if _, err := m.Import(t.Context(), alices()); code(t, err) != "temporarily_unavailable" {
+	if _, err := m.Import(t.Context(), i); code(t, err) != "temporarily_unavailable" {
 		t.Errorf("importing without clients: %v", err)
+	}
+	store.Break(nil, testbed.Fail, nil) // what is there may not be durable
+	if _, err := m.Import(t.Context(), i); code(t, err) != "temporarily_unavailable" {
+		t.Errorf("importing again without writes: %v", err)
 	}
 }
 
