@@ -63,11 +63,11 @@ func newCache(bytes int64, w storage.Watcher) *cache {
 	return c
 }
 
-// What entries take, roughly: themselves, their place in the map and the ring, and what they point to.
+// What entries take, roughly: themselves, what the map leaves empty, their seat, and what they point to.
 const entryOverhead = 120
 
 func costOfGrant(_ storage.ID, g cachedGrant) int64 {
-	cost := int64(entryOverhead + unsafe.Sizeof(entry[storage.ID, cachedGrant]{}) + unsafe.Sizeof(*g.grant))
+	cost := int64(entryOverhead + unsafe.Sizeof(entry[cachedGrant]{})+unsafe.Sizeof(seat[storage.ID]{}) + unsafe.Sizeof(*g.grant))
 	cost += int64(len(g.grant.Client)+len(g.grant.User)+len(g.grant.Scope)) + int64(cap(g.grant.Access))*int64(unsafe.Sizeof(storage.Access{}))
 	for i := range g.grant.Access {
 		cost += int64(len(g.grant.Access[i].Scope)) + costOfWords(g.grant.Access[i].Audience)
@@ -76,7 +76,7 @@ func costOfGrant(_ storage.ID, g cachedGrant) int64 {
 }
 
 func costOfClient(id string, c *client) int64 {
-	cost := int64(entryOverhead+unsafe.Sizeof(entry[string, *client]{})+unsafe.Sizeof(*c)+unsafe.Sizeof(*c.Client)) +
+	cost := int64(entryOverhead+unsafe.Sizeof(entry[*client]{})+unsafe.Sizeof(seat[string]{})+unsafe.Sizeof(*c)+unsafe.Sizeof(*c.Client)) +
 		int64(2*len(id)+len(c.Name)+len(c.Secret)+len(c.OldSecret)+len(c.Scope)) + costOfWords(c.RedirectURIs) + costOfWords(c.GrantTypes)
 	for k, v := range c.Metadata {
 		cost += int64(len(k)+len(v)) + entryOverhead
@@ -104,8 +104,9 @@ type table[K comparable, V any] struct {
 
 type shard[K comparable, V any] struct {
 	mu      sync.Mutex
-	entries map[K]*entry[K, V]
-	ring    []*entry[K, V]
+	entries map[K]entry[V]
+	seats   []seat[K]
+	used    []bool // since the hand came by; apart, so that a look-up finds it in the processor's cache
 	hand    int
 	bytes   int64
 	counter uint64    // moves with every change
@@ -117,12 +118,15 @@ type shard[K comparable, V any] struct {
 	_ [64]byte // a cache line for each
 }
 
-type entry[K comparable, V any] struct {
-	key   K
+// entry lies in the map itself: each pointer to follow would be one more wait for memory.
+type entry[V any] struct {
 	value V
-	cost  int64
-	at    int // in the ring
-	used  bool
+	seat  int
+}
+
+type seat[K comparable] struct {
+	key  K
+	cost int64
 }
 
 func (t *table[K, V]) shard(key K) *shard[K, V] { return &t.shards[t.hash(key)%shards] }
@@ -133,13 +137,13 @@ func (t *table[K, V]) get(key K) (value V, kept bool) {
 	s.mu.Lock()
 	e, kept := s.entries[key]
 	if kept {
-		value, e.used = e.value, true
+		s.used[e.seat] = true
 		s.hits++
 	} else {
 		s.misses++
 	}
 	s.mu.Unlock()
-	return value, kept
+	return e.value, kept
 }
 
 // put keeps what was read from the store after counter returned that, if nothing has changed since.
@@ -156,41 +160,46 @@ func (t *table[K, V]) put(key K, value V, counter uint64) {
 		t.evict(s)
 	}
 	if s.entries == nil {
-		s.entries = make(map[K]*entry[K, V])
+		s.entries = make(map[K]entry[V])
 	}
-	e := &entry[K, V]{key: key, value: value, cost: cost, at: len(s.ring)}
-	s.entries[key] = e
-	s.ring = append(s.ring, e)
+	s.entries[key] = entry[V]{value: value, seat: len(s.seats)}
+	s.seats = append(s.seats, seat[K]{key: key, cost: cost})
+	s.used = append(s.used, false)
 	s.bytes += cost
 }
 
 // evict drops the first entry from the hand on that was not used since the hand came by last.
 func (t *table[K, V]) evict(s *shard[K, V]) {
 	for {
-		if s.hand >= len(s.ring) {
+		if s.hand >= len(s.seats) {
 			s.hand = 0
 		}
-		e := s.ring[s.hand]
-		if !e.used {
-			t.drop(s, e.key)
+		if !s.used[s.hand] {
+			t.drop(s, s.seats[s.hand].key)
 			return
 		}
-		e.used = false
+		s.used[s.hand] = false
 		s.hand++
 	}
 }
 
+// drop gives the seat of what it drops to the last one.
 func (t *table[K, V]) drop(s *shard[K, V], key K) {
 	e, ok := s.entries[key]
 	if !ok {
 		return
 	}
+	s.bytes -= s.seats[e.seat].cost
+	last := len(s.seats) - 1
+	if e.seat != last {
+		s.seats[e.seat], s.used[e.seat] = s.seats[last], s.used[last]
+		moved := s.entries[s.seats[last].key]
+		moved.seat = e.seat
+		s.entries[s.seats[last].key] = moved
+	}
+	s.seats[last] = seat[K]{}
+	s.seats, s.used = s.seats[:last], s.used[:last]
 	delete(s.entries, key)
-	last := len(s.ring) - 1
-	s.ring[e.at], s.ring[last].at = s.ring[last], e.at
-	s.ring[last] = nil
-	s.ring = s.ring[:last]
-	s.bytes -= e.cost
 	t.gone(e.value)
 }
 
@@ -226,10 +235,10 @@ func (t *table[K, V]) lockOut(keys []K, all bool) (end func()) {
 		s.locked[key]++
 	})
 	shards(func(s *shard[K, V]) {
-		for _, e := range s.ring {
+		for _, e := range s.entries {
 			t.gone(e.value)
 		}
-		s.entries, s.ring, s.bytes = nil, nil, 0
+		s.entries, s.seats, s.used, s.bytes = nil, nil, nil, 0
 		s.shut++
 	})
 	return func() {
