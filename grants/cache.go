@@ -67,7 +67,7 @@ func newCache(bytes int64, w storage.Watcher) *cache {
 const entryOverhead = 120
 
 func costOfGrant(_ storage.ID, g cachedGrant) int64 {
-	cost := int64(entryOverhead + unsafe.Sizeof(entry[cachedGrant]{})+unsafe.Sizeof(seat[storage.ID]{}) + unsafe.Sizeof(*g.grant))
+	cost := int64(entryOverhead + unsafe.Sizeof(entry[cachedGrant]{}) + unsafe.Sizeof(seat[storage.ID]{}) + unsafe.Sizeof(*g.grant))
 	cost += int64(len(g.grant.Client)+len(g.grant.User)+len(g.grant.Scope)) + int64(cap(g.grant.Access))*int64(unsafe.Sizeof(storage.Access{}))
 	for i := range g.grant.Access {
 		cost += int64(len(g.grant.Access[i].Scope)) + costOfWords(g.grant.Access[i].Audience)
