@@ -142,6 +142,14 @@ func (hanging) Grant(ctx context.Context, _ storage.ID) (*storage.Grant, error) 
 	return nil, ctx.Err()
 }
 
+func ExampleIssuer() {
+	store, done := exampleStore()
+	defer done()
+	manager := grants.New(store, grants.Issuer("https://auth.example"))
+	fmt.Println(manager.Issuer())
+	// Output: https://auth.example
+}
+
 func ExampleStoreTimeout() {
 	store, done := exampleStore()
 	defer done()

@@ -33,6 +33,7 @@ type Manager struct {
 	registry storage.Clients // clients, where it has generations; else nil
 	notFound []func(error) bool
 
+	issuer         string // "": not told
 	foreignScope   string
 	extensions     map[string]Extension
 	onBehalf       func(ctx context.Context, client, user string) (bool, error)
@@ -142,6 +143,9 @@ func (m *Manager) Params() []string {
 	slices.Sort(params)
 	return slices.Compact(params)
 }
+
+// Issuer returns what the option [Issuer] set, or "".
+func (m *Manager) Issuer() string { return m.issuer }
 
 // Logger returns where the manager logs, for the endpoints that serve it.
 func (m *Manager) Logger() *slog.Logger { return m.logger }

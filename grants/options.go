@@ -2,6 +2,7 @@ package grants
 
 import (
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -126,6 +127,34 @@ func ForeignScope(s string) Option {
 		panic("grants: ForeignScope: malformed scope")
 	}
 	return func(m *Manager) { m.foreignScope = s }
+}
+
+// Issuer sets the name of the authorization server (RFC 8414 2): the https URL under which clients know
+// it, without query and fragment; http only on the loopback interface. It stands, as it is given here,
+// in metadata and authorization responses (RFC 9207), and never comes from a request. The endpoints
+// that tell it panic where they are built without it.
+func Issuer(issuer string) Option {
+	if wrong := wrongIssuer(issuer); wrong != "" {
+		panic("grants: Issuer: " + wrong)
+	}
+	return func(m *Manager) { m.issuer = issuer }
+}
+
+func wrongIssuer(s string) string {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "" || u.Hostname() == "":
+		return "no absolute URL"
+	case u.User != nil:
+		return "a URL with a user"
+	case strings.ContainsAny(s, "?#"):
+		return "a URL with a query or a fragment (RFC 8414 2)"
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }):
+		return "a character that no URL has"
+	case u.Scheme != "https" && !(u.Scheme == "http" && storage.Loopback(u.Hostname())):
+		return "not https, and not on the loopback interface"
+	}
+	return ""
 }
 
 // Tokens sets the shape of codes and tokens. Default: "ost", the kind, "_" and 70 characters of

@@ -32,6 +32,10 @@ type Client struct {
 	GrantTypes   []string `json:"grant_types,omitzero"`
 	Scope        string   `json:"scope,omitzero"` // all it may ask for, and what it gets if it asks for nothing
 
+	// Introspect lets the client ask the introspection endpoint (RFC 7662) about any access token, as
+	// resource servers do. Without it a client learns about its own tokens alone.
+	Introspect bool `json:"introspect,omitzero"`
+
 	// Lifetimes that override the Manager's where they are not 0. The two of the refresh token may be
 	// Unlimited.
 	AccessLifetime  time.Duration `json:"access_lifetime,omitzero"`

@@ -36,6 +36,7 @@ func TestValidate(t *testing.T) {
 		{"short life", func(c *Client) { c.AccessLifetime = time.Millisecond }, "AccessLifetime"},
 		{"endless access token", func(c *Client) { c.AccessLifetime = Unlimited }, "AccessLifetime"},
 		{"endless refresh token", func(c *Client) { c.RefreshIdle, c.RefreshLifetime = Unlimited, Unlimited }, ""},
+		{"RFC7662/2.1/public that introspects", func(c *Client) { public(c); c.Introspect = true }, "Introspect"},
 		{"RFC9700/2.1.1/public without PKCE", func(c *Client) { public(c); c.InsecureNoPKCE = true }, "InsecureNoPKCE"},
 		{"public without redirect URI", func(c *Client) { public(c); c.InsecureNoRedirectURI = true }, "InsecureNoRedirectURI"},
 		{"RFC9700/2.2.2/public without rotation", func(c *Client) { public(c); c.InsecureNoRotation = true }, "InsecureNoRotation"},

@@ -133,6 +133,9 @@ func (c *Client) Validate() error {
 		}
 	}
 
+	if c.Public && c.Introspect {
+		add("Introspect", "", "is for confidential clients (RFC 7662 2.1)")
+	}
 	if c.Public && c.InsecureNoPKCE {
 		add("InsecureNoPKCE", "", "is for confidential clients (RFC 9700 2.1.1)")
 	}

@@ -23,6 +23,9 @@ const (
 	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 )
 
+// issuer is under which name all servers are known.
+const issuer = "https://auth.example"
+
 // fixtures are the clients that rows speak of.
 func fixtures() []*storage.Client {
 	code := []string{"authorization_code", "refresh_token"}
@@ -36,7 +39,7 @@ func fixtures() []*storage.Client {
 		{ID: "svc", Secret: storage.HashGenerated("svc-secret"), GrantTypes: own, Scope: "read jobs"},
 		{ID: "bare", Secret: storage.HashGenerated("bare-secret"), GrantTypes: own},
 		{ID: "o:d d+%", Secret: storage.HashGenerated("s:e c+r%e&t="), GrantTypes: own, Scope: "read"},
-		{ID: "rs", Secret: storage.HashGenerated("rs-secret")},
+		{ID: "rs", Secret: storage.HashGenerated("rs-secret"), Introspect: true},
 	}
 }
 
@@ -63,7 +66,7 @@ func newServer(t *testing.T, store testbed.Store, options []grants.Option) *serv
 		}
 	}
 	t.Cleanup(func() { store.Close() })
-	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.log.Logger()), behalf()}, options...)...)
+	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.log.Logger()), grants.Issuer(issuer), behalf()}, options...)...)
 	s.manager = s.ours
 	s.mount()
 	return s
@@ -107,7 +110,7 @@ func (s *server) listen(t *testing.T, pipes bool) {
 
 // restart puts other options, or another client store, under the same store and address.
 func (s *server) restart(options ...grants.Option) {
-	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.ours.Logger()), behalf()}, options...)...)
+	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.ours.Logger()), grants.Issuer(issuer), behalf()}, options...)...)
 	s.manager = s.ours
 	s.mount()
 }

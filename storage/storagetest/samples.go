@@ -129,6 +129,7 @@ func fullClient(id string, seed int) *storage.Client {
 		AccessLifetime:           time.Hour + time.Duration(seed),
 		RefreshIdle:              2*time.Hour + time.Duration(seed),
 		RefreshLifetime:          storage.Unlimited,
+		Introspect:               true,
 		InsecureNoPKCE:           true,
 		InsecureNoRedirectURI:    true,
 		InsecureNoRotation:       true,
