@@ -12,7 +12,7 @@ import (
 )
 
 // An operation of the pruner looks at so many grants at most, so that others get in between.
-const pruneBite = 1000
+const pruneBite = 250
 
 // Prune implements [storage.Store].
 func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
