@@ -17,6 +17,7 @@ import (
 type Store interface {
 	storage.Store
 	storage.Clients
+	storage.Keys
 }
 
 // Faulty is a store that can be made to fail or hang, in its grants or in its clients.
@@ -116,6 +117,14 @@ func (f *Faulty) Grant(ctx context.Context, id storage.ID) (*storage.Grant, erro
 		return nil, err
 	}
 	return f.Store.Grant(ctx, id)
+}
+
+// Secret implements [storage.Keys].
+func (f *Faulty) Secret(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
+	if err := f.write(ctx); err != nil {
+		return nil, err
+	}
+	return f.Store.Secret(ctx, name, change)
 }
 
 // GetByID implements [oauth2.ClientStore].

@@ -27,9 +27,9 @@ func TestStore(t *testing.T) {
 	})
 }
 
-func open(t testing.TB, path string) *bolt.Store {
+func open(t testing.TB, path string, options ...bolt.Option) *bolt.Store {
 	t.Helper()
-	store, err := bolt.Open(path)
+	store, err := bolt.Open(path, options...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -151,21 +151,23 @@ type userEntry struct {
 // check looks at the buckets in an order in which the indexes come before what they lead to. It tells
 // whether not all of it could be reached.
 func (c *checker) check() (broken bool) {
-	for b := range c.at {
-		if c.at[b].header == nil {
-			c.add("bucket %q is not there", c.layout[b])
-			broken = true
-		}
-	}
-	if c.tree(metaBucket, func(t *tree, page uint64, k, v []byte) {
+	noMeta := c.tree(metaBucket, func(t *tree, page uint64, k, v []byte) {
 		if bytes.Equal(k, schemaKey) {
 			c.schema = string(v)
 		}
-	}) {
-		broken = true
-	} else if c.schema != firstSchema && c.schema != schemaNow {
+	})
+	if !noMeta && !known(c.schema) {
 		c.add("bucket %q: schema version %q is not known here", c.layout[metaBucket], c.schema)
-		return c.tree(expiresBucket, nil) || c.tree(usersBucket, nil) || c.tree(grantsBucket, nil) || c.tree(clientsBucket, nil)
+		for b := metaBucket + 1; b < buckets; b++ {
+			broken = c.tree(b, nil) || broken
+		}
+		return broken
+	}
+	for b := range c.at {
+		if c.at[b].header == nil && since(c.schema, bucket(b)) {
+			c.add("bucket %q is not there", c.layout[b])
+			broken = true
+		}
 	}
 	noExpires := c.tree(expiresBucket, c.expiry)
 	noUsers := c.tree(usersBucket, c.user)
@@ -185,13 +187,14 @@ func (c *checker) check() (broken bool) {
 		}
 	}
 	noClients := c.tree(clientsBucket, c.client)
-	return broken || noExpires || noUsers || noGrants || noClients
+	noKeys := c.tree(keysBucket, c.secret)
+	return broken || noMeta || noExpires || noUsers || noGrants || noClients || noKeys
 }
 
 // tree walks a bucket of the store, and tells whether not all of it could be reached.
 func (c *checker) tree(b bucket, record func(t *tree, page uint64, k, v []byte)) (broken bool) {
 	if c.at[b].header == nil {
-		return true
+		return since(c.schema, b)
 	}
 	t := &tree{inspector: c.inspector, name: fmt.Sprintf("bucket %q", c.layout[b])}
 	if record != nil {
@@ -291,6 +294,12 @@ func (c *checker) client(t *tree, page uint64, k, v []byte) {
 		err = fmt.Errorf("bolt: client %q: has no generation", k)
 	}
 	if err != nil {
+		t.add("%s: page %d: %w", t.name, page, err)
+	}
+}
+
+func (c *checker) secret(t *tree, page uint64, k, v []byte) {
+	if _, err := decodeSecret(string(k), v); err != nil {
 		t.add("%s: page %d: %w", t.name, page, err)
 	}
 }

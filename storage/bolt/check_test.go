@@ -107,11 +107,14 @@ func TestCheckFinds(t *testing.T) {
 		{"an alias of what has gone", plain(alias.ID, storage.Grant{ID: alias.ID, See: storage.NewID()}), nil},
 		{"a client of another ID", put("ostiary.clients", "tv", `{"id":"app","generation":1}`), []string{`client "tv": record of another ID`}},
 		{"a client without generation", put("ostiary.clients", "tv", `{"id":"tv"}`), []string{`client "tv": has no generation`}},
+		{"a secret that is no record", put("ostiary.keys", "k", "v"), []string{`secret "k"`}},
+		{"a secret of another name", put("ostiary.keys", "k", "\xc2\x00\x00\x00\x00v"), []string{`secret "k"`}},
+		{"no secrets", func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("ostiary.keys")) }, []string{`bucket "ostiary.keys" is not there`}},
 		{"a client that is no JSON", put("ostiary.clients", "tv", `{"id":`), []string{`client "tv"`}},
 		{"a newer schema", put("ostiary.meta", "schema", "999"), []string{`schema version "999"`}},
 		{"no index of users", func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("ostiary.users")) }, []string{`bucket "ostiary.users" is not there`}},
 		{"no store", func(tx *bbolt.Tx) error {
-			for _, word := range []string{"meta", "grants", "users", "expires", "clients"} {
+			for _, word := range []string{"meta", "grants", "users", "expires", "clients", "keys"} {
 				if err := tx.DeleteBucket([]byte("ostiary." + word)); err != nil {
 					return err
 				}

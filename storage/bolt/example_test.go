@@ -197,6 +197,7 @@ func ExampleNew() {
 	// ostiary.clients
 	// ostiary.expires
 	// ostiary.grants
+	// ostiary.keys
 	// ostiary.meta
 	// ostiary.users
 }

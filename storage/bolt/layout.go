@@ -3,6 +3,7 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/bbolt"
 )
@@ -16,10 +17,11 @@ const (
 	expiresBucket               // expiry, ID -> nothing
 	usersBucket                 // digest of the user, ID -> nothing
 	clientsBucket               // client ID -> JSON
+	keysBucket                  // name -> secret
 	buckets
 )
 
-var bucketWords = [buckets]string{"meta", "grants", "expires", "users", "clients"}
+var bucketWords = [buckets]string{"meta", "grants", "expires", "users", "clients", "keys"}
 
 // layout is where the buckets of a store are: under names that begin alike, so that a file can be shared
 // with other stores and with an application's own buckets.
@@ -50,10 +52,10 @@ func (l *layout) in(tx *bbolt.Tx, b bucket) *bbolt.Bucket {
 var schemaKey = []byte("schema")
 
 // The versions of the layout. In the first one records had no checksum; those that have not been written
-// since still have none.
+// since still have none. In the first two there were no keys.
 const (
 	firstSchema  = "1"
-	schemaNow    = "2"
+	schemaNow    = "3"
 	unknownOwner = "is a bbolt file, but not of ostiary's making"
 )
 
@@ -68,16 +70,23 @@ func (l *layout) check(tx *bbolt.Tx, shared bool) (schema string, err error) {
 		return "", nil
 	}
 	schema = string(meta.Get(schemaKey))
-	if schema != firstSchema && schema != schemaNow {
+	if !known(schema) {
 		return "", fmt.Errorf("has schema version %q, and this version of ostiary knows %q at most", schema, schemaNow)
 	}
 	for b, name := range l {
-		if tx.Bucket(name) == nil {
+		if tx.Bucket(name) == nil && since(schema, bucket(b)) {
 			return "", fmt.Errorf("lacks the bucket %s", bucketWords[b])
 		}
 	}
 	return schema, nil
 }
+
+var schemas = []string{firstSchema, "2", schemaNow}
+
+func known(schema string) bool { return slices.Contains(schemas, schema) }
+
+// since tells whether files of that schema have the bucket.
+func since(schema string, b bucket) bool { return b != keysBucket || schema == schemaNow }
 
 // lay makes the buckets that are not there, and notes the version.
 func (l *layout) lay(tx *bbolt.Tx) error {
