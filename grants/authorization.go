@@ -34,11 +34,8 @@ func (m *Manager) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType,
 	case err != nil:
 		return nil, sound(err)
 	}
-	redirectURI := tgr.RedirectURI
-	switch {
-	case redirectURI == "" && len(c.RedirectURIs) == 1:
-		redirectURI = c.RedirectURIs[0]
-	case !allowsRedirect(c.RedirectURIs, redirectURI):
+	redirectURI, ok := redirectTo(c, tgr.RedirectURI)
+	if !ok {
 		return nil, oerr.ErrInvalidRedirectURI
 	}
 	if !c.Allows(authorizationCode) {
@@ -55,24 +52,12 @@ func (m *Manager) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType,
 		return nil, oerr.ErrAccessDenied
 	}
 
-	at, code := now(), newDraw().access
-	g := &storage.Grant{
-		ID:             storage.NewID(),
-		Client:         c.ID,
-		User:           tgr.UserID,
-		Generation:     c.Generation,
-		Scope:          granted,
-		Created:        at,
-		AccessLifetime: tgr.AccessTokenExp,
-		Code: &storage.Code{
-			Digest:          digest(CodeKind, code[:]),
-			Expires:         at.Add(m.codeLifetime),
-			RedirectURI:     redirectURI,
-			RedirectURISent: tgr.RedirectURI != "",
-			Challenge:       tgr.CodeChallenge,
-		},
-	}
-	setExpires(g)
+	g, code := m.newCode(c, &storage.Code{
+		RedirectURI:     redirectURI,
+		RedirectURISent: tgr.RedirectURI != "",
+		Challenge:       tgr.CodeChallenge,
+	})
+	g.ID, g.User, g.Scope, g.AccessLifetime = storage.NewID(), tgr.UserID, granted, tgr.AccessTokenExp
 	if err := m.store.Insert(bounded, g); err != nil {
 		return nil, sound(err)
 	}
@@ -84,12 +69,31 @@ func (m *Manager) GenerateAuthToken(ctx context.Context, rt oauth2.ResponseType,
 	info.SetScope(g.Scope)
 	info.SetRedirectURI(tgr.RedirectURI)
 	info.SetCode(m.encoding.Encode(CodeKind, g.ID, code))
-	info.SetCodeCreateAt(at)
+	info.SetCodeCreateAt(g.Created)
 	info.SetCodeExpiresIn(m.codeLifetime)
 	info.SetCodeChallenge(tgr.CodeChallenge)
 	info.SetCodeChallengeMethod(tgr.CodeChallengeMethod)
 	info.SetAccessExpiresIn(tgr.AccessTokenExp)
 	return info, nil
+}
+
+// newCode is a grant, yet without ID, user and scope, that begins with an authorization code.
+func (m *Manager) newCode(c *client, of *storage.Code) (g *storage.Grant, code [32]byte) {
+	at, code := now(), newDraw().access
+	of.Digest, of.Expires = digest(CodeKind, code[:]), at.Add(m.codeLifetime)
+	g = &storage.Grant{Client: c.ID, Generation: c.Generation, Created: at, Code: of}
+	setExpires(g)
+	return g, code
+}
+
+// redirectTo is where an authorization response goes (RFC 6749 3.1.2.3): to the URI that was sent, if it
+// is one of the client's, or to the only one registered.
+func redirectTo(c *client, sent string) (uri string, ok bool) {
+	if sent == "" {
+		uri = c.GetDomain()
+		return uri, uri != ""
+	}
+	return sent, allowsRedirect(c.RedirectURIs, sent)
 }
 
 // checkChallenge checks the challenge before the method (RFC 7636 4.3): go-oauth2's server fills in

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -62,15 +63,18 @@ func (m *Manager) authorization(ctx context.Context, r *AuthorizationRequest) (*
 	c, err := m.client(ctx, r.ClientID)
 	switch {
 	case err == unknownClient:
-		return nil, refusal(unknownClient)
+		return nil, &Error{Code: "invalid_request", Description: "client_id is missing or unknown", Cause: unknownClient}
 	case err != nil:
 		return nil, failure(err)
 	}
 	uri, ok := redirectTo(c, r.RedirectURI)
 	if !ok {
-		return nil, refusal(wrongRedirectURI)
+		return nil, &Error{Code: "invalid_request", Description: "redirect_uri is not one that the client has registered", Cause: wrongRedirectURI}
 	}
 	a := &Authorization{Client: c.Client, RedirectURI: uri, State: r.State, MaxAge: -1, client: c, request: r}
+	for word := range strings.FieldsSeq(r.Prompt) {
+		a.Prompt = append(a.Prompt, word)
+	}
 	a.Refused = a.check(r)
 	return a, nil
 }
@@ -128,13 +132,9 @@ func (a *Authorization) checkChallenge(r *AuthorizationRequest) *Error {
 var prompts = []string{"none", "login", "consent", "select_account"}
 
 func (a *Authorization) checkPrompt(r *AuthorizationRequest) *Error {
-	for word := range strings.SplitSeq(r.Prompt, " ") {
-		switch {
-		case word == "":
-		case !slices.Contains(prompts, word):
+	for _, word := range a.Prompt {
+		if !slices.Contains(prompts, word) {
 			return badRequest("prompt is not served")
-		default:
-			a.Prompt = append(a.Prompt, word)
 		}
 	}
 	if len(a.Prompt) > 1 && a.Prompts("none") {
@@ -238,10 +238,25 @@ func (m *Manager) Refuse(ctx context.Context, a *Authorization, user string, ref
 	m.report(ctx, Event{Client: a.Client.ID, User: user, RemoteAddr: a.request.RemoteAddr}, refused)
 }
 
-// Keys returns where the store keeps secrets of the server's own, or nil if it keeps none.
+// Keys returns where the store keeps secrets of the server's own, or nil if it keeps none. It waits for the
+// store as long as [StoreTimeout] says.
 func (m *Manager) Keys() storage.Keys {
-	keys, _ := ability[storage.Keys](m.store)
-	return keys
+	keys, ok := ability[storage.Keys](m.store)
+	if !ok {
+		return nil
+	}
+	return hurried{keys, m.storeTimeout}
+}
+
+type hurried struct {
+	storage.Keys
+	timeout time.Duration
+}
+
+func (h hurried) Secret(ctx context.Context, name string, change func(old []byte) ([]byte, error)) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+	return h.Keys.Secret(ctx, name, change)
 }
 
 func badRequest(description string) *Error {

@@ -70,6 +70,8 @@ const (
 	notForUser           reason = "client may not act for the user"
 	wrongImport          reason = "malformed import"
 	malformedUser        reason = "user is not UTF-8"
+	malformedRequest     reason = "malformed authorization request"
+	approvedBefore       reason = "the approval was used before"
 )
 
 // deadGrant is all that a client learns about a code or refresh token that is not accepted.
@@ -101,6 +103,7 @@ var refusals = map[reason]Error{
 	missingVerifier:      {Code: "invalid_grant", Description: deadGrant},
 	wrongVerifier:        {Code: "invalid_grant", Description: deadGrant},
 	malformedUser:        {Code: "invalid_request", Description: "the user is not UTF-8"},
+	approvedBefore:       {Code: "invalid_request", Description: "the approval was used before"},
 	notOnBehalf:          {Code: "unauthorized_client", Description: "clients do not act for users here"},
 	notForUser:           {Code: "invalid_grant", Description: "the user is unknown, or the client may not act for it"},
 	unboundVerifier:      {Code: "invalid_request", Description: "code_verifier was sent for a code that was asked for without code_challenge"},

@@ -7,7 +7,8 @@ const (
 	defaultRealm            = "oauth"
 	defaultBodyLimit        = 64 << 10 // bytes
 	defaultParameterLimit   = 64
-	defaultCredentialsLimit = 4 << 10 // bytes of Base64 text
+	defaultCredentialsLimit = 4 << 10  // bytes of Base64 text
+	defaultQueryLimit       = 16 << 10 // bytes
 )
 
 // Option changes an endpoint. Later ones win. A value that makes no sense panics where the option is
@@ -26,6 +27,9 @@ type options struct {
 	dialect          Dialect
 	foreignScope     string
 	notFound         []func(error) bool
+	queryLimit       int
+	pages            Pages
+	optionalScopes   optionalScopes
 }
 
 func defaults() options {
@@ -34,6 +38,7 @@ func defaults() options {
 		bodyLimit:        defaultBodyLimit,
 		parameterLimit:   defaultParameterLimit,
 		credentialsLimit: defaultCredentialsLimit,
+		queryLimit:       defaultQueryLimit,
 	}
 }
 
@@ -55,6 +60,13 @@ func BodyLimit(bytes int64) Option {
 func ParameterLimit(n int) Option {
 	atLeastOne("ParameterLimit", int64(n))
 	return optionFunc(func(o *options) { o.parameterLimit = n })
+}
+
+// QueryLimit sets how many bytes the query of an authorization request may have; more are answered 414.
+// Default 16 KiB.
+func QueryLimit(bytes int) Option {
+	atLeastOne("QueryLimit", int64(bytes))
+	return optionFunc(func(o *options) { o.queryLimit = bytes })
 }
 
 // CredentialsLimit sets how long the Base64 text of Basic credentials may be; longer ones are answered

@@ -99,7 +99,10 @@ func (s *server) send(t *testing.T, method, path string, body io.Reader, headers
 		json.Unmarshal(b, &a.members)
 	}
 	s.note(sent, headers)
-	endpoint, _, _ := strings.Cut(path, "?")
+	endpoint, query, _ := strings.Cut(path, "?")
+	if endpoint == "/authorize" {
+		s.noteAuthorization(query)
+	}
 	s.general(t, method, endpoint, a)
 	return a
 }
@@ -128,6 +131,20 @@ func (s *server) note(body string, headers [][2]string) {
 		if decoded, err := base64.StdEncoding.DecodeString(credentials); err == nil {
 			if _, secret, ok := strings.Cut(string(decoded), ":"); ok {
 				keep(secret)
+			}
+		}
+	}
+}
+
+// noteAuthorization keeps what no page about an error says again.
+func (s *server) noteAuthorization(query string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	values, _ := url.ParseQuery(query)
+	for _, name := range []string{"client_id", "redirect_uri", "state", "code_challenge", "pending"} {
+		for _, v := range values[name] {
+			if len(v) >= 6 && !slices.Contains(s.sent, v) && !slices.Contains([]string{"native", "unknown"}, v) {
+				s.sent = append(s.sent, v)
 			}
 		}
 	}

@@ -32,6 +32,7 @@ type testCase struct {
 }
 
 var sections = [][]row{
+	authorizeRows, consentRows, authorizeAttackRows,
 	generalRows, tokenRows, clientRows, codeRows, refreshRows, clientCredentialsRows, revocationRows, bearerRows, bearerAnswerRows, attackRows,
 	dialectRows,
 }

@@ -54,8 +54,10 @@ type server struct {
 	base   string
 	client *http.Client
 
-	mu   sync.Mutex
-	sent []string // secrets, codes and tokens that requests had in them
+	mu         sync.Mutex
+	sent       []string // secrets, codes and tokens that requests had in them
+	asks       []handler.Ask
+	loginFault func(*http.Request) error // of the application; nil: none
 }
 
 func newServer(t *testing.T, store testbed.Store, options []grants.Option) *server {
@@ -86,6 +88,10 @@ func (s *server) mount() {
 	s.mux.Handle("/token", handler.Token(s.manager))
 	s.mux.Handle("/revoke", handler.Revoke(s.manager))
 	s.mountNeighbour()
+	if s.ours != nil {
+		s.mux.Handle("/authorize", handler.Authorize(s.ours, s.who))
+		s.mux.Handle("/choosy/authorize", handler.Authorize(s.ours, s.who, handler.OptionalScopes("write")))
+	}
 	protect := middleware.Bearer(s.manager, middleware.Realm("api"))
 	s.mux.Handle("GET /any", protect(http.HandlerFunc(whoami)))
 	s.mux.Handle("GET /users", protect(middleware.User(http.HandlerFunc(whoami))))

@@ -48,17 +48,20 @@ func Has(s, word string) bool {
 }
 
 // Within tells whether every one of words stands in the scope s.
-func Within(words []string, s string) bool {
+func Within(words []string, s string) bool { return len(Beyond(words, s)) == 0 }
+
+// Beyond are those of words that do not stand in the scope s.
+func Beyond(words []string, s string) (beyond []string) {
 	granted := make(map[string]bool)
 	for w := range strings.SplitSeq(s, " ") {
 		granted[w] = true
 	}
 	for _, w := range words {
 		if w == "" || !granted[w] {
-			return false
+			beyond = append(beyond, w)
 		}
 	}
-	return true
+	return beyond
 }
 
 // Canonical is the scope of words in an order that does not depend on how they were asked for.
