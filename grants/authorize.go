@@ -165,23 +165,14 @@ func (m *Manager) Consented(ctx context.Context, a *Authorization, user string) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.storeTimeout)
 	defer cancel()
-	open := a.Scope // not allowed yet
-	at, any := now(), false
+	open, any := a.Scope, false // what is not allowed yet
 	for g, err := range m.store.Grants(ctx, storage.Filter{User: user, Client: a.Client.ID}) {
 		if err != nil {
 			return false, failure(err)
 		}
-		generation, err := m.generation(ctx, g)
-		switch {
-		case err == unknownClient:
-			continue
-		case err != nil:
-			return false, failure(err)
-		case !alive(g, generation, at) || g.Code != nil && g.Code.Redeemed.IsZero():
-			continue
+		if m.connects(a.client, g) {
+			open, any = scope.Beyond(open, g.Scope), true
 		}
-		any = true
-		open = scope.Beyond(open, g.Scope)
 	}
 	return any && len(open) == 0, nil
 }

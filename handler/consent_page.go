@@ -25,13 +25,18 @@ func (a *authorizer) showConsent(w http.ResponseWriter, r *http.Request, p *pend
 		Host: hostOf(asked.RedirectURI), Loopback: isLoopback(asked.RedirectURI) && asked.Client.Public,
 	}
 	for _, name := range asked.Scope {
-		scope := PageScope{Name: name, Words: words.Scopes[name], Optional: a.optionalScopes.has(name)}
-		if scope.Words == "" {
-			scope.Words = name
-		}
+		scope := pageScope(name, words)
+		scope.Optional = a.optionalScopes.has(name)
 		data.Scopes = append(data.Scopes, scope)
 	}
 	return a.show(w, http.StatusOK, a.pages.Consent, data.Nonce, data, data.write)
+}
+
+func pageScope(name string, words Words) PageScope {
+	if said := words.Scopes[name]; said != "" {
+		return PageScope{Name: name, Words: said}
+	}
+	return PageScope{Name: name, Words: name}
 }
 
 // nameOf is what a client is called.

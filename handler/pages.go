@@ -3,6 +3,7 @@ package handler
 import (
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/ostiary-go/ostiary/storage"
 )
@@ -57,7 +58,27 @@ type FailurePage struct {
 	Nonce  string
 }
 
-// Words are what the pages say. In each, {client}, {user} and {host} stand for the names.
+// AppsPage is what the page of connected applications shows, and what its forms have to send: by POST to
+// "?", Pending in a field pending, and either the client's ID in a field client or "all" in a field all.
+type AppsPage struct {
+	Words   Words
+	User    User
+	Apps    []PageApp
+	Pending string
+	Nonce   string
+}
+
+// PageApp is a client that has access to the user's account.
+type PageApp struct {
+	Client      *storage.Client // read only
+	Name        string
+	Scopes      []PageScope
+	Since, Used time.Time // Used is a day
+	Grants      int
+}
+
+// Words are what the pages say. In each, {client}, {user} and {host} stand for the names, in Dates {since}
+// and {used} for days.
 type Words struct {
 	Lang string // of the html element (BCP 47)
 
@@ -79,6 +100,13 @@ type Words struct {
 	ForbiddenTitle, Forbidden     string // the form does not count
 	UnavailableTitle, Unavailable string // this side is
 	Detail                        string // before what only developers need
+
+	// Connected applications.
+	AppsTitle string
+	NoApps    string
+	Dates     string
+	EndOne    string
+	EndAll    string
 }
 
 // English is what the pages say unless [Pages] says otherwise.
@@ -104,6 +132,12 @@ func English() Words {
 		UnavailableTitle: "This does not work at the moment",
 		Unavailable:      "The fault is on our side. Try again in a moment.",
 		Detail:           "For developers:",
+
+		AppsTitle: "Connected applications",
+		NoApps:    "No application has access to your account.",
+		Dates:     "Since {since}. Last used on {used}.",
+		EndOne:    "End access",
+		EndAll:    "End access for all of them",
 	}
 }
 

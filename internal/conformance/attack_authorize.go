@@ -1,13 +1,17 @@
 package conformance
 
 import (
+	"encoding/hex"
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/ostiary-go/ostiary/internal/testbed"
+	"github.com/ostiary-go/ostiary/storage"
 )
 
 // lookalikes are what an attacker sends in place of https://web.example/cb.
@@ -20,7 +24,9 @@ var lookalikes = []string{
 	" https://web.example/cb", "https://web.example/cb ", "\thttps://web.example/cb", "https://web.example/cb\t", "https://web.example/cb\x00",
 }
 
-// foreign is a redirect URI of the attacker's.
+var digests = regexp.MustCompile(`"(?:digest|family|current|previous|salt)":"([^"]+)"`)
+
+// foreignURI is a redirect URI of the attacker's.
 const foreignURI = "https://evil.example/cb"
 
 // ATK. Attacks on the authorization endpoint.
@@ -226,8 +232,34 @@ var authorizeAttackRows = []row{
 					t.Errorf("an error page shows %q", secret)
 				}
 			}
-			if strings.Contains(s.log.String(), secret) || strings.Contains(stored, secret) {
+			if strings.Contains(s.log.String(), secret) || strings.Contains(stored, hex.EncodeToString([]byte(secret))) {
 				t.Errorf("log or store have %q", secret)
+			}
+		}
+	}}, {name: "connected apps", run: func(t *testing.T, s *server) {
+		v := s.alice()
+		code := v.approves(t, v.authorize(t)).granted(t, "xyz")
+		pair := s.redeem(t, "web", code).ok(t)
+		list := v.get(t, "/account/apps", [2]string{"Accept", "application/json"})
+		page := v.get(t, "/account/apps").page(t, 200)
+		var stored [][]string
+		for g, err := range s.store.Grants(t.Context(), storage.Filter{User: "alice"}) {
+			record, broken := json.Marshal(g)
+			if err != nil || broken != nil {
+				t.Fatal(err, broken)
+			}
+			stored = append(stored, digests.FindAllStringSubmatch(string(record), -1)...)
+		}
+		if len(stored) < 4 || !strings.Contains(list.body, `"client_id":"web"`) || !strings.Contains(page.body, "<h2>web</h2>") {
+			t.Fatalf("got %s\n%s\nstored %s", list, page, stored)
+		}
+		secrets := []string{code, pair.access(), pair.refresh(), challenge, "web-secret"}
+		for _, digest := range stored {
+			secrets = append(secrets, digest[1])
+		}
+		for _, secret := range secrets {
+			if strings.Contains(list.body, secret) || strings.Contains(page.body, secret) {
+				t.Errorf("shows %q", secret)
 			}
 		}
 	}}}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 	"testing"
@@ -117,6 +118,14 @@ func (f *Faulty) Grant(ctx context.Context, id storage.ID) (*storage.Grant, erro
 		return nil, err
 	}
 	return f.Store.Grant(ctx, id)
+}
+
+// Grants implements [storage.Store].
+func (f *Faulty) Grants(ctx context.Context, filter storage.Filter) iter.Seq2[*storage.Grant, error] {
+	if err := f.read(ctx); err != nil {
+		return func(yield func(*storage.Grant, error) bool) { yield(nil, err) }
+	}
+	return f.Store.Grants(ctx, filter)
 }
 
 // Secret implements [storage.Keys].
