@@ -160,7 +160,7 @@ func (s *server) general(t *testing.T, method, path string, a *answer) {
 		t.Helper()
 		t.Errorf(row+": "+format+"\n%s", append(args, a)...)
 	}
-	server := path == "/token" || path == "/revoke"
+	server := path == "/token" || path == "/revoke" || path == "/introspect"
 	if server {
 		if a.status >= 400 && method != http.MethodHead {
 			code, ok := a.members["error"].(string)

@@ -321,3 +321,65 @@ var authorizeRows = []row{
 		}},
 	}},
 }
+
+// authorizeMistake is something wrong with an authorization request, in the order in which it is answered.
+type authorizeMistake struct {
+	name    string
+	answer  string // "": a page
+	changes []string
+	more    string // behind the query
+}
+
+var authorizeMistakes = []authorizeMistake{
+	{name: "client", changes: []string{"client_id", "unknown"}},
+	{name: "redirect URI", changes: []string{"redirect_uri", foreignURI}},
+	{name: "repeats", answer: "invalid_request", more: "&scope=read"},
+	{name: "state", answer: "invalid_request", changes: []string{"state", "é"}},
+	{name: "request", answer: "request_not_supported", changes: []string{"request", "x"}},
+	{name: "request_uri", answer: "request_uri_not_supported", changes: []string{"request_uri", "x"}},
+	{name: "response_mode", answer: "invalid_request", changes: []string{"response_mode", "fragment"}},
+	{name: "response_type", answer: "unsupported_response_type", changes: []string{"response_type", "token"}},
+	{name: "PKCE", answer: "invalid_request", changes: []string{"code_challenge_method", "plain"}},
+	{name: "prompt", answer: "invalid_request", changes: []string{"prompt", "x"}},
+	{name: "max_age", answer: "invalid_request", changes: []string{"max_age", "x"}},
+	{name: "scope", answer: "invalid_scope", changes: []string{"scope", "admin"}},
+}
+
+func authorizePrecedence() map[string]int {
+	list := make(map[string]int)
+	for i, m := range authorizeMistakes {
+		list["authorize "+m.name] = i
+	}
+	return list
+}
+
+// authorizeContested sends a mistake alone and with each that comes later: the answer is the same.
+func authorizeContested(t *testing.T, s *server, i int) {
+	v := s.alice()
+	send := func(mistakes ...authorizeMistake) (what, description string) {
+		var changes []string
+		more := ""
+		for _, m := range mistakes {
+			changes, more = append(changes, m.changes...), more+m.more
+		}
+		a := v.get(t, "/authorize?"+query(changes...)+more)
+		if mistakes[0].answer == "" {
+			return "", a.page(t, 400).body
+		}
+		_, added := a.sentBack(t)
+		return added.Get("error"), added.Get("error_description")
+	}
+	first := authorizeMistakes[i]
+	answer, description := send(first)
+	if answer != first.answer {
+		t.Fatalf("got %s, want %s", answer, first.answer)
+	}
+	for _, later := range authorizeMistakes[i+1:] {
+		if a, d := send(first, later); a != answer || d != description {
+			t.Errorf("with %s as well: %s (%s), want %s (%s)", later.name, a, d, answer, description)
+		}
+	}
+	if a, d := send(authorizeMistakes[i:]...); a != answer || d != description {
+		t.Errorf("with all that come later: %s (%s), want %s (%s)", a, d, answer, description)
+	}
+}

@@ -37,7 +37,7 @@ var clientRows = []row{
 		"client_id": {params: []string{"client_id", "nobody"}},
 	}, func(t *testing.T, s *server, p proof) {
 		s.unchanged(t, func() {
-			for _, path := range []string{"/token", "/revoke"} {
+			for _, path := range s.endpoints() {
 				request := refreshment("x", "token", "x")
 				unknown := s.prove(t, path, p, request...).e401(t)
 				wrong := s.prove(t, path, credentials["post"]("web", "wrong-secret"), request...).e401(t)
@@ -320,6 +320,14 @@ func (s *server) prove(t *testing.T, path string, p proof, namesAndValues ...str
 func accepted(t *testing.T, s *server, p proof) {
 	owned := s.prepare(t, p)
 	a := s.prove(t, "/token", p, owned.next()...).ok(t)
+	if s.ours != nil {
+		i := s.prove(t, "/introspect", p, "token", a.access())
+		if fixture(p.client).Public {
+			i.e401(t)
+		} else if i.member("client_id") != p.client {
+			t.Errorf("introspects %s", i)
+		}
+	}
 	s.prove(t, "/revoke", p, "token", a.access()).done(t)
 	s.dead(t, a.access())
 }
@@ -347,6 +355,9 @@ func (s *server) refuses(t *testing.T, owned *answer, p proof, refused func(*ans
 		refused(s.prove(t, "/token", p, owned.next()...), t)
 		for _, kind := range tokenKinds {
 			refused(s.prove(t, "/revoke", p, "token", owned.member(kind)), t)
+			if s.ours != nil {
+				refused(s.prove(t, "/introspect", p, "token", owned.member(kind)), t)
+			}
 		}
 	})
 }

@@ -18,7 +18,7 @@ import (
 // G. True of every answer. The harness looks at G-01 to G-04 and G-07 on all rows; these make sure that
 // there is an answer of every kind to look at.
 var generalRows = []row{
-	{"G-01", append(each(testCase{foreign: true}, same("/token", "/revoke"), func(t *testing.T, s *server, path string) {
+	{"G-01", append(onEndpoints(func(t *testing.T, s *server, path string) {
 		s.everyKind(t, path, func(*testing.T, *answer) {})
 	}), each(testCase{options: []grants.Option{oddExtension}}, map[string]struct {
 		sent   string
@@ -38,7 +38,7 @@ var generalRows = []row{
 		s.putClient(t, svc)
 		s.token(t, form("grant_type", "urn:x", "code_of_error", c.sent), as("svc")).is(t, c.status, c.code)
 	})...)},
-	{"G-02", each(testCase{foreign: true}, same("/token", "/revoke"), func(t *testing.T, s *server, path string) {
+	{"G-02", onEndpoints(func(t *testing.T, s *server, path string) {
 		s.everyKind(t, path, func(t *testing.T, a *answer) {
 			for name, value := range map[string]string{"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"} {
 				if !slices.Equal(a.header.Values(name), []string{value}) {
@@ -48,7 +48,7 @@ var generalRows = []row{
 		})
 	})},
 	{"G-03", append(append(each(testCase{foreign: true}, echoes, func(t *testing.T, s *server, p probe) {
-		for _, path := range []string{"/token", "/revoke"} {
+		for _, path := range s.endpoints() {
 			a := s.ask(t, path, p)
 			if a.status < 400 && path == "/token" {
 				t.Errorf("is not refused: %s", a)
@@ -79,7 +79,7 @@ var generalRows = []row{
 		s.useTable(func(id string) (oauth2.ClientInfo, error) {
 			return nil, fmt.Errorf("no row %q, %s or %s, nor %q or %s", id, id, url.QueryEscape(id), secret, secret)
 		})
-		for _, path := range []string{"/token", "/revoke"} {
+		for _, path := range s.endpoints() {
 			s.lacks(t, s.prove(t, path, by(id, secret), "grant_type", "client_credentials", "token", "x").e503(t), marker, "row-key", "-and-more")
 		}
 	}))...)},
@@ -127,10 +127,10 @@ var generalRows = []row{
 	{"G-07", each(testCase{foreign: true}, same("https://spa.example", "https://evil.example", "null"), func(t *testing.T, s *server, origin string) {
 		headers := [][2]string{{"Origin", origin}, {"Access-Control-Request-Method", "POST"}, {"Access-Control-Request-Headers", "authorization"}}
 		s.guard("/guarded", nil)
-		for _, path := range []string{"/token", "/revoke"} {
+		for _, path := range s.endpoints() {
 			s.everyKind(t, path, func(*testing.T, *answer) {}, headers...)
 		}
-		for _, path := range []string{"/token", "/revoke", "/guarded"} {
+		for _, path := range append(s.endpoints(), "/guarded") {
 			s.send(t, "OPTIONS", path, nil, headers...)
 		}
 		a := s.token(t, goodToken, as("svc"))
@@ -138,35 +138,42 @@ var generalRows = []row{
 			s.get(t, "/guarded", append(headers, bearer(credentials))...)
 		}
 	})},
-	{"G-08", each(testCase{foreign: true}, precedence, func(t *testing.T, s *server, start func(*testing.T, *server) contest) {
-		c := start(t, s)
-		s.unchanged(t, func() {
-			for i, first := range c.mistakes {
-				t.Run(first.name, func(t *testing.T) {
-					alone := s.wrong(t, c, first)
-					if alone.status != first.status || alone.member("error") != first.code {
-						t.Fatalf("want %d %s, got %s", first.status, first.code, alone)
+	{"G-08", slices.Concat(
+		each(testCase{foreign: true}, precedence, contested),
+		each(testCase{}, ownPrecedence, contested),
+		each(testCase{}, authorizePrecedence(), authorizeContested),
+	)},
+}
+
+// contested is a request with several mistakes, of which the first in order is answered.
+func contested(t *testing.T, s *server, start func(*testing.T, *server) contest) {
+	c := start(t, s)
+	s.unchanged(t, func() {
+		for i, first := range c.mistakes {
+			t.Run(first.name, func(t *testing.T) {
+				alone := s.wrong(t, c, first)
+				if alone.status != first.status || alone.member("error") != first.code {
+					t.Fatalf("want %d %s, got %s", first.status, first.code, alone)
+				}
+				everything := []mistake{first}
+				for _, later := range c.mistakes[i+1:] {
+					if later.level == first.level {
+						continue
 					}
-					everything := []mistake{first}
-					for _, later := range c.mistakes[i+1:] {
-						if later.level == first.level {
-							continue
-						}
-						everything = append(everything, later)
-						if a := s.wrong(t, c, first, later); a.status != alone.status || a.body != alone.body {
-							t.Errorf("with %s as well it is answered %s\nwant %s", later.name, a, alone)
-						}
+					everything = append(everything, later)
+					if a := s.wrong(t, c, first, later); a.status != alone.status || a.body != alone.body {
+						t.Errorf("with %s as well it is answered %s\nwant %s", later.name, a, alone)
 					}
-					if a := s.wrong(t, c, everything...); a.status != alone.status || a.body != alone.body {
-						t.Errorf("with all that comes later it is answered %s\nwant %s", a, alone)
-					}
-				})
-			}
-		})
-		if a := s.wrong(t, c); a.status != 200 {
-			t.Errorf("the request without mistakes: %s", a)
+				}
+				if a := s.wrong(t, c, everything...); a.status != alone.status || a.body != alone.body {
+					t.Errorf("with all that comes later it is answered %s\nwant %s", a, alone)
+				}
+			})
 		}
-	})},
+	})
+	if a := s.wrong(t, c); a.status != 200 {
+		t.Errorf("the request without mistakes: %s", a)
+	}
 }
 
 // probe is a request to the token or revocation endpoint. Its zero value is the good one.
@@ -178,7 +185,20 @@ type probe struct {
 	code                             string
 }
 
-var goodBodies = map[string]string{"/token": goodToken, "/revoke": "token=x"}
+var goodBodies = map[string]string{"/token": goodToken, "/revoke": "token=x", "/introspect": "token=x"}
+
+// endpoints are those that answer JSON. Introspection is there over a manager of ours alone.
+func (s *server) endpoints() []string {
+	if s.ours == nil {
+		return []string{"/token", "/revoke"}
+	}
+	return []string{"/token", "/revoke", "/introspect"}
+}
+
+// onEndpoints makes a case for each of them.
+func onEndpoints(run func(t *testing.T, s *server, path string)) []testCase {
+	return append(each(testCase{foreign: true}, same("/token", "/revoke"), run), each(testCase{}, same("/introspect"), run)...)
+}
 
 func (s *server) ask(t *testing.T, path string, p probe, more ...[2]string) *answer {
 	t.Helper()
@@ -226,6 +246,9 @@ func (s *server) everyKind(t *testing.T, path string, look func(*testing.T, *ans
 		probes["registration"] = probe{body: "grant_type=refresh_token&refresh_token=x", status: 400, code: "unauthorized_client"}
 		probes["token"] = probe{body: `grant_type=refresh_token&refresh_token="\<>`, headers: [][2]string{as("web")}, status: 400, code: "invalid_grant"}
 		probes["scope"] = probe{body: `grant_type=client_credentials&scope="\`, status: 400, code: "invalid_scope"}
+	case "/introspect":
+		probes["token"] = probe{body: "token=", status: 400, code: "invalid_request"}
+		probes["public"] = probe{headers: [][2]string{}, body: "token=x&client_id=spa", status: 401, code: "invalid_client"}
 	case "/revoke":
 		probes["other's"] = probe{body: form("token", s.pair(t, "web").access()), status: 400, code: "unauthorized_client"}
 		probes["token"] = probe{body: "token=", status: 400, code: "invalid_request"}
@@ -241,7 +264,7 @@ func (s *server) everyKind(t *testing.T, path string, look func(*testing.T, *ans
 
 // statusRow looks at the answers of that status.
 func statusRow(t *testing.T, s *server, status int) {
-	for _, path := range []string{"/token", "/revoke"} {
+	for _, path := range s.endpoints() {
 		s.everyKind(t, path, func(t *testing.T, a *answer) {
 			if a.status != status {
 				return

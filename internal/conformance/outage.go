@@ -48,6 +48,8 @@ var repeatables = map[string]func(t *testing.T, s *server) repeatable{
 			s.revoked(t, "web", "refresh_token", pair)
 		})
 	},
+	"introspect access token":  func(t *testing.T, s *server) repeatable { return s.introspecting(t, "access_token") },
+	"introspect refresh token": func(t *testing.T, s *server) repeatable { return s.introspecting(t, "refresh_token") },
 	"bearer": func(t *testing.T, s *server) repeatable {
 		access := s.issue(t, "web", "alice", "read").GetAccess()
 		return repeatable{
@@ -79,11 +81,22 @@ func (s *server) revoking(token string, dead func(t *testing.T)) repeatable {
 	}
 }
 
+func (s *server) introspecting(t *testing.T, kind string) repeatable {
+	token := s.pair(t, "web").member(kind)
+	return repeatable{
+		send:    func(t *testing.T) *answer { return s.introspect(t, "web", token) },
+		good:    func(t *testing.T, a *answer) { a.active(t) },
+		secrets: []string{token, "web-secret"},
+		reads:   true,
+	}
+}
+
 // changing are those that change a grant.
 func changing() map[string]func(t *testing.T, s *server) repeatable {
 	list := maps.Clone(repeatables)
-	delete(list, "bearer")
-	delete(list, "client_credentials")
+	for _, name := range []string{"bearer", "client_credentials", "introspect access token", "introspect refresh token"} {
+		delete(list, name)
+	}
 	return list
 }
 

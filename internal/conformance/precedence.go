@@ -93,6 +93,15 @@ func newContest(path, client, body string, more ...[]mistake) contest {
 	return c
 }
 
+// ownPrecedence is that of endpoints that are there over a manager of ours alone.
+var ownPrecedence = map[string]func(t *testing.T, s *server) contest{
+	"introspect": func(t *testing.T, s *server) contest {
+		return newContest("/introspect", "web", form("token", s.pair(t, "web").access()), []mistake{
+			{12, "token absent", 400, "invalid_request", func(a *attempt) { a.drop("token") }},
+		})
+	},
+}
+
 var precedence = map[string]func(t *testing.T, s *server) contest{
 	"client_credentials": func(t *testing.T, s *server) contest {
 		return newContest("/token", "svc", goodToken, ofToken, ofScope, []mistake{

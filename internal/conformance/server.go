@@ -90,6 +90,7 @@ func (s *server) mount() {
 	s.mountNeighbour()
 	if s.ours != nil {
 		s.mux.Handle("/authorize", handler.Authorize(s.ours, s.who))
+		s.mux.Handle("/introspect", handler.Introspect(s.ours))
 		s.mux.Handle("/account/apps", handler.ConnectedApps(s.ours, s.who))
 		s.mux.Handle("/choosy/authorize", handler.Authorize(s.ours, s.who, handler.OptionalScopes("write")))
 	}

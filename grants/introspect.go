@@ -1,0 +1,107 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+	oerr "github.com/go-oauth2/oauth2/v4/errors"
+)
+
+// Introspection is what a token stands for (RFC 7662 2.2). All but Active is zero where that is false.
+type Introspection struct {
+	Active   bool
+	Refresh  bool   // it is a refresh token
+	Client   string // it was issued to
+	User     string // "": the client's own
+	Scope    string
+	Audience []string // resource servers that it is for; nil: any
+	Issued   time.Time
+	Expires  time.Time // zero: never
+}
+
+// Introspect answers a request to the introspection endpoint (RFC 7662 2): it proves the client, then
+// tells what r.Token stands for. A client learns about its own tokens and, if its registration has
+// Introspect set, about any access token. Whatever else there may be to a token, dead, foreign or unknown,
+// it is not active. Nothing is changed by it: a spent refresh token ends no grant here.
+//
+// The error is an *[Error]. Its code is invalid_client for a public client too, and
+// temporarily_unavailable if the store failed.
+func (m *Manager) Introspect(ctx context.Context, r *Request) (*Introspection, error) {
+	e := Event{RemoteAddr: r.RemoteAddr}
+	i, err := m.introspect(ctx, r, &e)
+	m.report(ctx, e, err)
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+func (m *Manager) introspect(ctx context.Context, r *Request, e *Event) (*Introspection, *Error) {
+	ctx, cancel := context.WithTimeout(ctx, m.storeTimeout)
+	defer cancel()
+	c, refused := m.authenticate(ctx, r, e)
+	switch {
+	case refused != nil:
+		return nil, refused
+	case c.Public: // which has proven nothing
+		return nil, &Error{Code: "invalid_client", Description: wrongClient, Cause: publicClient}
+	case r.Token == "":
+		return nil, missing("token")
+	}
+	i, err := m.introspectAccess(ctx, r.Token)
+	if err == nil && !i.Active {
+		i, err = m.introspectRefresh(ctx, r.Token)
+	}
+	switch {
+	case err != nil:
+		return nil, failure(err)
+	case i.Client != c.ID && (i.Refresh || !c.Introspect):
+		return &Introspection{}, nil
+	}
+	return i, nil
+}
+
+func (m *Manager) introspectAccess(ctx context.Context, access string) (*Introspection, error) {
+	info, err := m.LoadAccessToken(ctx, access)
+	switch {
+	case errors.Is(err, oerr.ErrInvalidAccessToken) || errors.Is(err, oerr.ErrExpiredAccessToken):
+		return &Introspection{}, nil
+	case err != nil:
+		return nil, err
+	}
+	return introspection(info), nil
+}
+
+func introspection(info oauth2.TokenInfo) *Introspection {
+	i := &Introspection{Active: true, Client: info.GetClientID(), User: info.GetUserID(), Scope: info.GetScope(), Issued: info.GetAccessCreateAt()}
+	if of, ok := info.(interface{ Audience() []string }); ok {
+		i.Audience = of.Audience()
+	}
+	if life := info.GetAccessExpiresIn(); life > 0 {
+		i.Expires = i.Issued.Add(life)
+	}
+	return i
+}
+
+// introspectRefresh knows the current refresh token of a grant alone.
+func (m *Manager) introspectRefresh(ctx context.Context, refresh string) (*Introspection, error) {
+	for _, t := range m.readings(refresh, RefreshKind) {
+		g, err := m.load(ctx, t)
+		switch {
+		case err == unknown:
+			continue
+		case err != nil:
+			return nil, err
+		case g.Refresh == nil || !g.Refresh.Current.Is(t.digest(RefreshKind)) || past(g.Refresh.Expires, now()):
+			continue
+		}
+		return &Introspection{
+			Active: true, Refresh: true, Client: g.Client, User: g.User, Scope: g.Scope, Audience: slices.Clone(g.Audience),
+			Issued: g.Refresh.Created, Expires: g.Refresh.Expires,
+		}, nil
+	}
+	return &Introspection{}, nil
+}
