@@ -84,14 +84,14 @@ type action func(r *request, ask *grants.Request) (map[string]any, error)
 // post serves POST requests with a form. Everything that is written, headers and log included, is
 // written here.
 func (e *endpoint) post(do action) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return e.cors(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := e.serve(w, r, do)
 		if err != nil {
 			e.refuse(w, err)
 			return
 		}
 		write(w, http.StatusOK, body)
-	})
+	}))
 }
 
 // serve runs do. A panic in it becomes a server_error; the log gets its place, not its value, which

@@ -18,6 +18,7 @@ func Introspect(m *grants.Manager, options ...Option) http.Handler {
 		panic("handler: Introspect: no manager")
 	}
 	e := newEndpoint(m, append(options, Dialect{}))
+	e.origins = nil
 	return e.post(func(r *request, ask *grants.Request) (map[string]any, error) {
 		if r.unreadable != nil {
 			return nil, r.unreadable

@@ -28,6 +28,7 @@ type options struct {
 	foreignScope     string
 	notFound         []func(error) bool
 	queryLimit       int
+	origins          []string
 	pages            Pages
 	optionalScopes   optionalScopes
 }

@@ -26,14 +26,14 @@ func TestLinkage(t *testing.T) {
 		{
 			name:    "middleware",
 			imports: []string{"middleware"},
-			only:    []string{root + "/middleware", root + "/internal/absent", root + "/internal/b64token", root + "/internal/scope", goOAuth2, goOAuth2 + "/errors"},
+			only:    []string{root + "/middleware", root + "/internal/absent", root + "/internal/b64token", root + "/internal/document", root + "/internal/scope", goOAuth2, goOAuth2 + "/errors"},
 		},
 		{
 			name:    "server",
 			imports: []string{"handler", "middleware", "grants", "storage", "storage/bolt"},
 			only: []string{
 				root + "/handler", root + "/middleware", root + "/grants", root + "/storage", root + "/storage/bolt",
-				root + "/internal/absent", root + "/internal/b64token", root + "/internal/clientsecret", root + "/internal/pkce", root + "/internal/scope",
+				root + "/internal/absent", root + "/internal/b64token", root + "/internal/clientsecret", root + "/internal/document", root + "/internal/pkce", root + "/internal/scope",
 				goOAuth2, goOAuth2 + "/errors", goOAuth2 + "/models", etcdBbolt + "/...", goSys + "/...",
 			},
 		},

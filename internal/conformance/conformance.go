@@ -32,7 +32,7 @@ type testCase struct {
 }
 
 var sections = [][]row{
-	authorizeRows, consentRows, authorizeAttackRows, introspectionRows,
+	authorizeRows, consentRows, authorizeAttackRows, introspectionRows, metadataRows,
 	generalRows, tokenRows, clientRows, codeRows, refreshRows, clientCredentialsRows, revocationRows, bearerRows, bearerAnswerRows, attackRows,
 	dialectRows,
 }

@@ -88,9 +88,13 @@ func (s *server) mount() {
 	s.mux.Handle("/token", handler.Token(s.manager))
 	s.mux.Handle("/revoke", handler.Revoke(s.manager))
 	s.mountNeighbour()
+	s.mux.Handle("/cors/token", handler.Token(s.manager, handler.AllowOrigins("https://spa.example")))
+	s.mux.Handle("/cors/revoke", handler.Revoke(s.manager, handler.AllowOrigins("https://spa.example")))
 	if s.ours != nil {
 		s.mux.Handle("/authorize", handler.Authorize(s.ours, s.who))
 		s.mux.Handle("/introspect", handler.Introspect(s.ours))
+		s.mux.Handle(wellKnown, handler.Metadata(s.ours, allPaths))
+		s.mux.Handle(wellKnownResource+"/v1", middleware.ProtectedResource(theAPI))
 		s.mux.Handle("/account/apps", handler.ConnectedApps(s.ours, s.who))
 		s.mux.Handle("/choosy/authorize", handler.Authorize(s.ours, s.who, handler.OptionalScopes("write")))
 	}

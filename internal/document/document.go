@@ -1,0 +1,57 @@
+// Package document serves what never changes: metadata that everybody may read.
+package document
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// New serves a JSON object of members, but for those that are empty strings or nil lists: GET and HEAD
+// from any origin, to be kept for an hour.
+func New(members map[string]any) http.Handler {
+	told := make(map[string]any)
+	for name, value := range members {
+		switch value := value.(type) {
+		case string:
+			if value == "" {
+				continue
+			}
+		case []string:
+			if value == nil {
+				continue
+			}
+		}
+		told[name] = value
+	}
+	body, err := json.Marshal(told)
+	if err != nil {
+		panic(err) // strings, lists of strings and booleans
+	}
+	sum := sha256.Sum256(body)
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", "*") // public, and read by clients in browsers
+		h.Set("X-Content-Type-Options", "nosniff")
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			h.Set("Allow", "GET, HEAD")
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		h.Set("Cache-Control", "public, max-age=3600")
+		h.Set("ETag", tag)
+		if r.Header.Get("If-None-Match") == tag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		h.Set("Content-Type", "application/json")
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		w.WriteHeader(http.StatusOK)
+		if r.Method == http.MethodGet {
+			w.Write(body)
+		}
+	})
+}
