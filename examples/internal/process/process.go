@@ -157,3 +157,16 @@ func CannotStart(t *testing.T, name string) {
 		t.Error("absent.db was made, and with it a secret that nobody has seen")
 	}
 }
+
+// Refuses fails unless the example, with these flags, ends with status 1 and that on standard error, under
+// its name, and prints nothing.
+func Refuses(t *testing.T, name, says string, flags ...string) {
+	t.Helper()
+	var out, log bytes.Buffer
+	cmd := command(append([]string{"-addr", "127.0.0.1:0"}, flags...)...)
+	cmd.Stdout, cmd.Stderr = &out, &log
+	exit, ok := errors.AsType[*exec.ExitError](cmd.Run())
+	if !ok || exit.ExitCode() != 1 || out.Len() != 0 || !strings.HasPrefix(log.String(), name+": ") || !strings.Contains(log.String(), says) {
+		t.Errorf("%v, printed %q, says %q, want %q", exit, &out, &log, says)
+	}
+}

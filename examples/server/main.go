@@ -1,0 +1,126 @@
+// Server is a whole OAuth 2.1 authorization server with users of its own, and an API behind it: one
+// process, one file on disk.
+//
+//	go run ./examples/server
+//	go run ./examples/server -addr 127.0.0.1:8080 -db auth.db -issuer http://127.0.0.1:8080 -clients clients.json -users users.json
+//
+// Without -users and -clients it makes two users and the client demo when it starts first, prints their
+// passwords once, and can be tried in a browser.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/ostiary-go/ostiary/examples/internal/serve"
+	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/handler"
+	"github.com/ostiary-go/ostiary/middleware"
+	"github.com/ostiary-go/ostiary/storage/bolt"
+)
+
+func main() {
+	var f flags
+	flag.StringVar(&f.issuer, "issuer", "", "`URL` under which clients know the server; default: where it listens")
+	flag.StringVar(&f.clients, "clients", "", "`file` of clients: an array of RFC 7591 metadata objects, registered at each start")
+	flag.StringVar(&f.users, "users", "", "`file` of users: an object of names and passwords")
+	flag.DurationVar(&f.accessTTL, "access-ttl", time.Hour, "how long an access token of a user lives")
+	flag.DurationVar(&f.codeTTL, "code-ttl", time.Minute, "how long an authorization code lives, at most 10m")
+	flag.DurationVar(&f.retryWindow, "retry-window", time.Minute, "how long a lost answer to a refresh is repeated; 0s: never")
+	serve.Main("server", f.start)
+}
+
+type flags struct {
+	issuer, clients, users          string
+	accessTTL, codeTTL, retryWindow time.Duration
+}
+
+// start makes the server of what the flags say.
+func (f *flags) start(ctx context.Context, store *bolt.Store, at string) (http.Handler, error) {
+	if f.issuer == "" {
+		f.issuer = at
+	}
+	options, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	issuer := strings.TrimSuffix(f.issuer, "/")
+	demoSecret, err := openClients(ctx, store, f.clients, issuer)
+	if err != nil {
+		return nil, err
+	}
+	users, err := openUsers(ctx, store, f.users, os.Stdout)
+	if err != nil {
+		return nil, err
+	}
+	manager := grants.New(store, options...)
+	slog.Info("open it in a browser", "url", issuer+"/")
+	login := newLogin(users, strings.HasPrefix(issuer, "https:"))
+	mux, base := routes(manager, login, issuer)
+	if demoSecret != "" {
+		login.demo = base + "/demo"
+		newDemo(manager.Issuer(), issuer, base, demoSecret).mount(mux)
+	}
+	return mux, nil
+}
+
+// options are what the flags say. A value that makes no sense panics, which is right for a program's own
+// settings; those of its user are an error.
+func (f *flags) options() (options []grants.Option, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	return []grants.Option{
+		grants.Issuer(f.issuer), grants.AccessLifetime(f.accessTTL), grants.CodeLifetime(f.codeTTL), grants.RetryWindow(f.retryWindow),
+	}, nil
+}
+
+// routes are the authorization server, the pages for users and the API.
+func routes(manager *grants.Manager, login *login, issuer string) (mux *http.ServeMux, base string) {
+	at, _ := url.Parse(issuer)
+	base = at.Path // of an issuer that has one
+	paths := handler.Paths{
+		Authorize: base + "/oauth/authorize", Token: base + "/oauth/token", Revoke: base + "/oauth/revoke", Introspect: base + "/oauth/introspect",
+	}
+	pages := handler.Pages{Words: words}
+
+	mux = http.NewServeMux()
+	mux.Handle(paths.Token, handler.Token(manager))
+	mux.Handle(paths.Revoke, handler.Revoke(manager))
+	mux.Handle(paths.Introspect, handler.Introspect(manager))
+	mux.Handle("/.well-known/oauth-authorization-server"+base, handler.Metadata(manager, paths))
+
+	api := middleware.Resource{Resource: issuer + "/api", AuthorizationServers: []string{manager.Issuer()}, Scopes: []string{"orders:read"}}
+	mux.Handle("/.well-known/oauth-protected-resource"+base+"/api", middleware.ProtectedResource(api))
+	protect := middleware.Bearer(manager, middleware.ResourceMetadata(api.MetadataURL()))
+	mux.Handle("GET "+base+"/api/whoami", protect(http.HandlerFunc(whoami)))
+	mux.Handle("GET "+base+"/api/orders", protect(middleware.Scope("orders:read")(http.HandlerFunc(orders))))
+
+	signedIn := login.sessions.LoadAndSave
+	mux.Handle(paths.Authorize, signedIn(handler.Authorize(manager, login.user, pages, handler.OptionalScopes("profile:email"))))
+	mux.Handle(base+"/account/apps", signedIn(handler.ConnectedApps(manager, login.user, pages)))
+	mux.Handle("GET "+base+"/login", http.HandlerFunc(login.show))
+	mux.Handle("POST "+base+"/login", fromHere.Handler(signedIn(http.HandlerFunc(login.post))))
+	mux.Handle("POST "+base+"/logout", fromHere.Handler(signedIn(http.HandlerFunc(login.logout))))
+	mux.Handle("GET "+base+"/{$}", signedIn(http.HandlerFunc(login.home)))
+	return mux, base
+}
+
+// fromHere turns forms away that another site has sent.
+var fromHere = http.NewCrossOriginProtection()
+
+// words say what the scopes of the demo API mean.
+func words(*http.Request) handler.Words {
+	w := handler.English()
+	w.Scopes = map[string]string{"orders:read": "See your orders", "profile:email": "See your email address"}
+	return w
+}
