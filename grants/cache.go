@@ -176,6 +176,7 @@ func (t *table[K, V]) evict(s *shard[K, V]) {
 		}
 		if !s.used[s.hand] {
 			t.drop(s, s.seats[s.hand].key)
+			s.hand++ // over the newest, which has moved here
 			return
 		}
 		s.used[s.hand] = false
@@ -290,8 +291,9 @@ func (t *table[K, V]) count(stats *CacheStats) {
 }
 
 // CacheSize sets how many bytes, roughly, the manager may use to keep access tokens that were validated,
-// and clients, so that the next look at them does not ask the store. Default 64 MiB; 0 keeps nothing. It is
-// never out of date: see [storage.Watcher], which the store has to be.
+// and clients, so that the next look at them does not ask the store. Default 64 MiB, which is some 90,000
+// tokens; 0 keeps nothing, and less than 1 MiB next to nothing. It is never out of date: see
+// [storage.Watcher], which the store has to be. What it does, [Manager.CacheStats] says.
 func CacheSize(bytes int64) Option {
 	if bytes < 0 {
 		panic("grants: CacheSize: negative size")

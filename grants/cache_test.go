@@ -53,6 +53,18 @@ func TestCacheIsCoherent(t *testing.T) {
 			}
 		})
 	}
+	for name, changes := range map[string]storage.Changes{"record": {Grants: []storage.ID{id}}, "all": {All: true}} {
+		t.Run(name+" read while locked out", func(t *testing.T) {
+			c, changing := smallCache()
+			end := changing(changes)
+			counter := c.grants.counter(id) // what is read now may be the old record
+			end()
+			c.grants.put(id, cachedGrant{grant: &storage.Grant{ID: id}}, counter)
+			if _, kept := c.grants.get(id); kept {
+				t.Error("it was kept")
+			}
+		})
+	}
 	for name, changes := range map[string]storage.Changes{"record": {Grants: []storage.ID{id, other, id}}, "all": {All: true}} {
 		t.Run(name+" locked out", func(t *testing.T) {
 			c, changing := smallCache()
@@ -96,6 +108,63 @@ func TestCacheIsBounded(t *testing.T) {
 	c.grants.count(&stats)
 	if stats.Bytes > 1<<20 || stats.Entries < 500 {
 		t.Errorf("%d entries of %d bytes in 1 MiB", stats.Entries, stats.Bytes)
+	}
+}
+
+// What is asked for again finds room, though tokens that nobody uses any more fill the cache.
+func TestCacheForgetsWhatIsNotUsed(t *testing.T) {
+	c, _ := smallCache()
+	put := func(id storage.ID) {
+		c.grants.put(id, cachedGrant{grant: &storage.Grant{ID: id, Scope: "read", Access: make([]storage.Access, 1)}}, c.grants.counter(id))
+	}
+	for range 20_000 {
+		put(storage.NewID())
+	}
+	var stats CacheStats
+	c.grants.count(&stats)
+	set := make([]storage.ID, stats.Entries/10)
+	for i := range set {
+		set[i] = storage.NewID()
+	}
+	hits := 0
+	for range 5 {
+		hits = 0
+		for _, id := range set {
+			if _, kept := c.grants.get(id); kept {
+				hits++
+			} else {
+				put(id)
+			}
+		}
+	}
+	if hits < len(set) {
+		t.Errorf("%d of %d are there, in a cache of %d", hits, len(set), stats.Entries)
+	}
+}
+
+// A grant of a client that has ended its grants meanwhile is not kept, although nothing has changed it.
+func TestCacheOfAnEndedClient(t *testing.T) {
+	m, store := cachedOn(t)
+	pair, err := m.Issue(t.Context(), Issue{Client: "web", User: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _ := GrantID(pair)
+	counter := m.counter(id)
+	g, err := store.Grant(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.EndClient(t.Context(), "web"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.client(t.Context(), "web"); err != nil { // as it is now, in the cache
+		t.Fatal(err)
+	}
+	_, _, secret, _ := m.encoding.Decode(pair.GetAccess())
+	m.remember(native(AccessKind, id, secret), g, 0, counter)
+	if _, err := m.LoadAccessToken(t.Context(), pair.GetAccess()); err != oerr.ErrInvalidAccessToken {
+		t.Errorf("it is good: %v", err)
 	}
 }
 

@@ -172,8 +172,12 @@ type impatient struct {
 	control *http.ResponseController
 }
 
-// done leaves no deadline to the next request of the connection.
-func (i impatient) done() { i.control.SetWriteDeadline(time.Time{}) }
+// done sends what the server still holds, while that has a deadline, and leaves none to the next request
+// of the connection.
+func (i impatient) done() {
+	i.control.Flush()
+	i.control.SetWriteDeadline(time.Time{})
+}
 
 func (i impatient) Write(p []byte) (int, error) {
 	i.control.SetWriteDeadline(time.Now().Add(stalled)) // not every writer can do so

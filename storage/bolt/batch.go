@@ -15,28 +15,29 @@ import (
 // went well leave something. What is put at the end needs no undoing.
 type batch struct {
 	tx     *bbolt.Tx
-	layout *layout
 	staged map[place][]byte // nil: to be deleted
 	bytes  int              // of keys and values staged, at least
 }
 
 // place is where a value stands.
 type place struct {
+	of     *share
 	bucket bucket
 	key    string
 }
 
-func newBatch(tx *bbolt.Tx, l *layout) *batch {
-	return &batch{tx: tx, layout: l, staged: make(map[place][]byte)}
+func newBatch(tx *bbolt.Tx) *batch {
+	return &batch{tx: tx, staged: make(map[place][]byte)}
 }
 
 // staging is what one operation sees and does: the batch, and its own changes over it.
 type staging struct {
 	*batch
+	*share
 	own map[place][]byte
 }
 
-func (b *batch) stage() *staging { return &staging{batch: b} }
+func (b *batch) stage(of *share) *staging { return &staging{batch: b, share: of} }
 
 // merge makes what an operation did part of the batch.
 func (b *batch) merge(s *staging) {
@@ -48,7 +49,7 @@ func (b *batch) merge(s *staging) {
 
 // get returns a value, which must not be altered, or nil. It panics with a fault where the file is damaged.
 func (s *staging) get(bucket bucket, key []byte) (value []byte) {
-	at := place{bucket, string(key)}
+	at := place{s.share, bucket, string(key)}
 	if value, ok := s.own[at]; ok {
 		return value
 	}
@@ -77,19 +78,22 @@ func (s *staging) set(bucket bucket, key, value []byte) {
 	if s.own == nil {
 		s.own = make(map[place][]byte, 4)
 	}
-	s.own[place{bucket, string(key)}] = value
+	s.own[place{s.share, bucket, string(key)}] = value
 }
 
 // flush puts everything, bucket by bucket and in the order of the keys, which touches each page once.
 func (b *batch) flush() error {
 	places := slices.SortedFunc(maps.Keys(b.staged), func(a, b place) int {
+		if a.of != b.of {
+			return bytes.Compare(a.of.layout[metaBucket], b.of.layout[metaBucket])
+		}
 		if a.bucket != b.bucket {
 			return int(a.bucket) - int(b.bucket)
 		}
 		return strings.Compare(a.key, b.key)
 	})
 	for _, at := range places {
-		into, key, value := b.layout.in(b.tx, at.bucket), []byte(at.key), b.staged[at]
+		into, key, value := at.of.layout.in(b.tx, at.bucket), []byte(at.key), b.staged[at]
 		var err error
 		if value == nil {
 			err = into.Delete(key)
@@ -106,7 +110,7 @@ func (b *batch) flush() error {
 // standsIn tells whether the file has what the batch was to put. It is all or nothing.
 func (b *batch) standsIn(tx *bbolt.Tx) bool {
 	for at, value := range b.staged {
-		stored := b.layout.in(tx, at.bucket).Get([]byte(at.key))
+		stored := at.of.layout.in(tx, at.bucket).Get([]byte(at.key))
 		if (stored == nil) != (value == nil) || !bytes.Equal(stored, value) {
 			return false
 		}
@@ -114,16 +118,27 @@ func (b *batch) standsIn(tx *bbolt.Tx) bool {
 	return true
 }
 
-// changes names the grants and clients that the batch alters.
-func (b *batch) changes() storage.Changes {
-	var c storage.Changes
+// changes names the grants and clients that the batch alters, of each store.
+func (b *batch) changes() map[*share]storage.Changes {
+	all := make(map[*share]storage.Changes, 1)
 	for at := range b.staged {
+		c := all[at.of]
 		switch at.bucket {
 		case grantsBucket:
 			c.Grants = append(c.Grants, storage.ID([]byte(at.key)))
 		case clientsBucket:
 			c.Clients = append(c.Clients, at.key)
 		}
+		all[at.of] = c
 	}
-	return c
+	return all
+}
+
+// shares are the stores that the batch writes for.
+func (b *batch) shares() map[*share]int {
+	shares := make(map[*share]int, 1)
+	for at := range b.staged {
+		shares[at.of]++
+	}
+	return shares
 }

@@ -27,9 +27,13 @@ func TestBesideDamage(t *testing.T) {
 		want = append(want, g.ID)
 	}
 	client := &storage.Client{ID: "web", Secret: storage.HashGenerated("x"), GrantTypes: []string{"client_credentials"}}
-	if err := store.PutClient(t.Context(), client); err != nil {
-		t.Fatal(err)
+	for _, id := range []string{"app", "web", "zoo"} {
+		client.ID = id
+		if err := store.PutClient(t.Context(), client); err != nil {
+			t.Fatal(err)
+		}
 	}
+	client.ID = "web"
 	store.Close()
 	damaged := want[1]
 	want = slices.Delete(want, 1, 2)
@@ -51,6 +55,16 @@ func TestBesideDamage(t *testing.T) {
 		}
 	}
 
+	var clients []string
+	var told error
+	for c, err := range store.Clients(t.Context()) {
+		if told = err; err == nil {
+			clients = append(clients, c.ID)
+		}
+	}
+	if !slices.Equal(clients, []string{"app", "zoo"}) || told == nil || !strings.Contains(told.Error(), `"web"`) {
+		t.Errorf("lists %v and %v", clients, told)
+	}
 	if _, err := store.GetByID(t.Context(), "web"); err == nil || errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("the damaged client: %v", err)
 	}

@@ -33,6 +33,8 @@ type Store struct {
 	db        *bbolt.DB
 	layout    *layout
 	committer *committer // nil: read only
+	share     *share     // of the database; nil: read only
+	namespace string
 	closeDB   func() error
 
 	mu     sync.Mutex
@@ -95,24 +97,25 @@ func configOf(options []Option) config {
 
 // Open opens the file at path, or makes it. It fails, within a second and without having altered
 // anything, where the file is held by another process, is a directory or a device, was not made by this
-// package or was made by a newer version of it. A file of an older version is brought up to date.
-//
-// A damaged file is refused, or gives errors where it is read. After a clean close Open looks at the pages
-// that lead to other pages alone, lest it take long: a leaf that has become such a page, by two changed bits
-// in one place, can then end the process. [Check] finds it, and [ReadOnly] looks at all pages.
+// package or was made by a newer version of it. A file of an older version is brought up to date. An empty
+// one is taken for a new one.
 //
 // It also fails where the file is truncated or damaged, as far as that can be seen from its meta pages, its
 // free list and the pages that lead to others, which are all that is read of a file that was closed. After
-// a crash all pages are read, as bbolt does then, too. [Check] looks at the rest, and says what nobody
-// can notice. Other damage that Open does not see is an error when a record is read. An empty file is taken for a new one.
+// a crash, and for [ReadOnly], all pages are read. Damage that Open does not see is an error when a record
+// is read, but for a leaf that has become a page which leads to others, by two changed bits in one place:
+// that can end the process. [Check] looks at everything, and says what nobody can notice.
 func Open(path string, options ...Option) (*Store, error) {
 	c := configOf(options)
 	db, err := openFile(path, c)
 	if err != nil {
 		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
 	}
-	s := newStore(db, c)
-	s.closeDB = func() error { return closeFile(db, c.readOnly) }
+	s := &Store{db: db, layout: newLayout(c.namespace), closeDB: func() error { return closeFile(db, c.readOnly) }}
+	if err := s.start(c); err != nil {
+		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
+	}
+	s.startPruning(c.pruneEvery)
 	return s, nil
 }
 
@@ -121,8 +124,8 @@ func Open(path string, options ...Option) (*Store, error) {
 // share one with the store, and one that writes keeps the store waiting. One that reads while a commit
 // fails, the store's or its own, must not be read on: bbolt then reuses pages that it sees.
 //
-// Several stores can share a database if all but one have a [Namespace]. Of [ReadOnly] the database
-// decides.
+// Several stores can share a database if each has a [Namespace] of its own, or none: a second one of the
+// same is refused as long as the first is open. Of [ReadOnly] the database decides.
 //
 // New refuses a database without NoFreelistSync: after a commit that failed it is not known which state is
 // on the disk, and the list of free pages that the next one then writes could go over pages of the other.
@@ -134,21 +137,55 @@ func New(db *bbolt.DB, options ...Option) (*Store, error) {
 	if !db.NoFreelistSync && !c.readOnly {
 		return nil, fmt.Errorf("bolt: %s: has to be open with NoFreelistSync", db.Path())
 	}
-	if err := prepare(db, c, true); err != nil {
+	s := &Store{db: db, layout: newLayout(c.namespace), closeDB: func() error { return nil }}
+	err := s.start(c)
+	if err == nil {
+		if err = s.layIn(); err != nil {
+			s.Close()
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("bolt: %s: %w", db.Path(), err)
 	}
-	s := newStore(db, c)
-	s.closeDB = func() error { return nil }
+	s.startPruning(c.pruneEvery)
 	return s, nil
 }
 
-func newStore(db *bbolt.DB, c config) *Store {
-	s := &Store{db: db, layout: newLayout(c.namespace), stopPruning: func() {}}
-	if !c.readOnly {
-		s.committer = newCommitter(db, s.layout)
-		s.startPruning(c.pruneEvery)
+// start has the store take part in what is written to its database.
+func (s *Store) start(c config) (err error) {
+	s.namespace, s.stopPruning = c.namespace, func() {}
+	if c.readOnly {
+		return nil
 	}
-	return s
+	if s.committer, s.share, err = join(s.db, c.namespace, s.layout); err != nil {
+		return err
+	}
+	return nil
+}
+
+// layIn sees to it that the buckets are there, by a commit like any other: stores that are open there may
+// have one whose outcome is not known.
+func (s *Store) layIn() error {
+	var schema string
+	err := s.view(context.Background(), func(tx *bbolt.Tx) (err error) {
+		schema, err = s.layout.check(tx, func(string) bool { return true })
+		return err
+	})
+	switch {
+	case err != nil || schema == schemaNow:
+		return err
+	case s.committer == nil && schema == "":
+		return errNoStore
+	case s.committer == nil:
+		return nil
+	}
+	return s.write(context.Background(), func(st *staging) error {
+		if err := st.layout.makeBuckets(st.tx); err != nil {
+			return err
+		}
+		st.put(metaBucket, schemaKey, []byte(schemaNow))
+		return nil
+	})
 }
 
 // Close implements [storage.Store].
@@ -158,8 +195,8 @@ func (s *Store) Close() error {
 	first := !s.closed
 	s.closed = true
 	s.mu.Unlock()
-	if first && s.committer != nil {
-		close(s.committer.ending)
+	if first && s.share != nil {
+		close(s.share.closing)
 	}
 	s.pruning.Wait()
 	s.calls.Wait()
@@ -167,7 +204,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	if s.committer != nil {
-		s.committer.close()
+		s.committer.leave(s.namespace)
 		if s.committer.isStuck() {
 			return fmt.Errorf("bolt: close %s: %w", s.db.Path(), errStuck)
 		}
@@ -216,5 +253,5 @@ func (s *Store) write(ctx context.Context, change func(*staging) error) error {
 	if s.committer == nil {
 		return errReadOnly
 	}
-	return s.committer.commit(ctx, change)
+	return s.committer.commit(ctx, s.share, change)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -74,7 +75,8 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 func (s *Store) Clients(ctx context.Context) iter.Seq2[*storage.Client, error] {
 	return func(yield func(*storage.Client, error) bool) {
 		var after []byte
-		for {
+		var damaged []error
+		for more := true; more; {
 			var page []*storage.Client
 			err := s.view(ctx, func(tx *bbolt.Tx) error {
 				cursor := s.layout.in(tx, clientsBucket).Cursor()
@@ -82,28 +84,33 @@ func (s *Store) Clients(ctx context.Context) iter.Seq2[*storage.Client, error] {
 				if after != nil && bytes.Equal(k, after) {
 					k, v = cursor.Next()
 				}
-				for ; k != nil && len(page) < pageSize; k, v = cursor.Next() {
+				looks := 0
+				for ; k != nil && looks < pageSize; k, v = cursor.Next() {
+					looks++
+					after = bytes.Clone(k)
 					c, err := decodeClient(string(k), v)
-					if err != nil {
-						return err
+					switch {
+					case err == nil:
+						page = append(page, c)
+					case len(damaged) < mostDamaged:
+						damaged = append(damaged, err)
 					}
-					page = append(page, c)
 				}
+				more = k != nil
 				return nil
 			})
 			for _, c := range page {
 				if !yield(c, nil) {
 					return
 				}
-				after = []byte(c.ID)
 			}
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if len(page) < pageSize {
-				return
-			}
+		}
+		if damaged != nil { // last, so that one does not hide the others
+			yield(nil, errors.Join(damaged...))
 		}
 	}
 }

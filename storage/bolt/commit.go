@@ -17,11 +17,14 @@ import (
 
 // committer makes commits of all operations that wait, without delay: while one commit is on its way to
 // the disk, the next one gathers. No answer leaves before the commit it rests on, be it a refusal.
+//
+// Stores that share a database share its committer: what a commit of one did has to be known before another
+// writes.
 type committer struct {
-	db     *bbolt.DB
-	layout *layout
+	db *bbolt.DB
 
 	mu      sync.Mutex
+	shares  map[string]*share // by namespace
 	queue   []*operation
 	inDoubt bool // a commit failed, and what it did is not known: nothing is taken on until it is
 	stuck   bool // bbolt can't end a transaction, for the file is damaged: it keeps its lock for ever
@@ -31,9 +34,15 @@ type committer struct {
 	closing chan struct{} // closed when nothing will be queued any more
 	stopped chan struct{} // closed when all is answered
 
-	readers  readers
+	readers readers
+}
+
+// share is what a store has to itself of a database.
+type share struct {
+	layout   *layout
 	watchers watchers
 	counters counters
+	closing  chan struct{} // closed when the store is about to
 }
 
 // A commit takes at most so many operations, and ends after so many bytes to be put.
@@ -44,6 +53,7 @@ const (
 
 // operation is a write that waits for its commit.
 type operation struct {
+	of    *share
 	do    func(*staging) error // may run more than once, each time on what stands there then
 	state atomic.Int32
 	again bool          // it is claimed, and its commit did not come about
@@ -63,8 +73,8 @@ const (
 	withdrawn
 )
 
-func newCommitter(db *bbolt.DB, l *layout) *committer {
-	c := &committer{db: db, layout: l, wake: make(chan struct{}, 1), ending: make(chan struct{}), closing: make(chan struct{}), stopped: make(chan struct{})}
+func newCommitter(db *bbolt.DB) *committer {
+	c := &committer{db: db, shares: make(map[string]*share), wake: make(chan struct{}, 1), ending: make(chan struct{}), closing: make(chan struct{}), stopped: make(chan struct{})}
 	c.readers.now.Store(newReading())
 	go c.run()
 	return c
@@ -73,8 +83,8 @@ func newCommitter(db *bbolt.DB, l *layout) *committer {
 var errInDoubt = errors.New("the outcome of an earlier write is not known yet")
 
 // commit has an operation done and returns when that is on disk. ctx.Err() means that it was not done.
-func (c *committer) commit(ctx context.Context, do func(*staging) error) error {
-	op := &operation{do: do, done: make(chan struct{}), doubt: make(chan struct{})}
+func (c *committer) commit(ctx context.Context, of *share, do func(*staging) error) error {
+	op := &operation{of: of, do: do, done: make(chan struct{}), doubt: make(chan struct{})}
 	c.mu.Lock()
 	if c.inDoubt {
 		c.mu.Unlock()
@@ -93,6 +103,7 @@ func (c *committer) commit(ctx context.Context, do func(*staging) error) error {
 		if op.state.CompareAndSwap(waiting, withdrawn) {
 			return ctx.Err()
 		}
+	case <-of.closing: // nobody waits for the end of an outage any more
 	}
 	select {
 	case <-op.done:
@@ -155,14 +166,14 @@ func (c *committer) process(queue []*operation) {
 		return
 	}
 	defer func() { c.note(rollback(tx)) }()
-	b := newBatch(tx, c.layout)
+	b := newBatch(tx)
 	taken := c.claim(queue, b)
-	c.counters.batch(len(taken))
+	countBatch(taken)
 	if len(b.staged) == 0 { // all of it rests on commits that are through
 		finish(taken)
 		return
 	}
-	changed := c.watchers.changing(b.changes())
+	changed := changing(b.changes())
 	if err := c.store(tx, b); err != nil {
 		taken, changed = c.settle(taken, b, err, changed)
 	}
@@ -211,7 +222,7 @@ func (op *operation) try(b *batch) {
 			op.panicked = p
 		}
 	}()
-	s := b.stage()
+	s := b.stage(op.of)
 	if op.err = op.do(s); op.err == nil {
 		b.merge(s)
 	}
@@ -228,7 +239,7 @@ func (c *committer) store(tx *bbolt.Tx, b *batch) (err error) {
 		return err
 	}
 	began := time.Now()
-	defer func() { c.counters.commit(time.Since(began), err) }()
+	defer func() { countCommit(b.shares(), time.Since(began), err) }()
 	return tx.Commit()
 }
 
@@ -238,7 +249,7 @@ func (c *committer) store(tx *bbolt.Tx, b *batch) (err error) {
 // yet, and what lets the caches fill again.
 func (c *committer) settle(taken []*operation, b *batch, failed error, changed func()) (left []*operation, settled func()) {
 	c.note(rollback(b.tx))
-	all := c.watchers.changing(storage.Changes{All: true})
+	all := changing(c.everything())
 	changed()
 	gone := c.readers.turn()
 	applied, err := c.settled(b, gone)

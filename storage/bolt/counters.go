@@ -11,15 +11,25 @@ type counters struct {
 	committing                                     atomic.Int64 // nanoseconds
 }
 
-func (c *counters) batch(operations int) {
-	c.batches.Add(1)
-	c.operations.Add(int64(operations))
+// countBatch counts operations that share a transaction.
+func countBatch(ops []*operation) {
+	shares := make(map[*share]int64, 1)
+	for _, op := range ops {
+		shares[op.of]++
+	}
+	for of, n := range shares {
+		of.counters.batches.Add(1)
+		of.counters.operations.Add(n)
+	}
 }
 
-func (c *counters) commit(took time.Duration, err error) {
-	c.commits.Add(1)
-	c.committing.Add(int64(took))
-	if err != nil {
-		c.failures.Add(1)
+// countCommit counts a commit for all who had something in it.
+func countCommit(shares map[*share]int, took time.Duration, err error) {
+	for of := range shares {
+		of.counters.commits.Add(1)
+		of.counters.committing.Add(int64(took))
+		if err != nil {
+			of.counters.failures.Add(1)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package bolt_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
@@ -266,4 +267,52 @@ func ExampleReadOnly() {
 	// app <nil>
 	// bolt: the file is open for reading only
 	// as it was: true
+}
+
+// A store tells of its changes before it makes them, and when they are through.
+func ExampleStore_Watch() {
+	dir, done := folder()
+	defer done()
+	store, err := bolt.Open(filepath.Join(dir, "auth.db"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer store.Close()
+	stop := store.Watch(func(c storage.Changes) (changed func()) {
+		fmt.Println("about to change:", len(c.Grants), "grant")
+		return func() { fmt.Println("through") }
+	})
+	store.Insert(context.Background(), &storage.Grant{ID: storage.NewID(), Client: "app", Created: time.Now()})
+	stop()
+	// Output:
+	// about to change: 1 grant
+	// through
+}
+
+func ExampleStats_MeanBatch() {
+	fmt.Println(bolt.Stats{Operations: 640, Batches: 20}.MeanBatch(), "writes shared a transaction")
+	// Output: 32 writes shared a transaction
+}
+
+// Instances that start at once on one file agree on one key.
+func ExampleStore_Secret() {
+	dir, done := folder()
+	defer done()
+	store, err := bolt.Open(filepath.Join(dir, "auth.db"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer store.Close()
+	fresh := make([]byte, 32)
+	rand.Read(fresh)
+	key, err := store.Secret(context.Background(), "sealing", func(old []byte) ([]byte, error) {
+		if old != nil {
+			return old, nil // somebody was first
+		}
+		return fresh, nil
+	})
+	fmt.Println(len(key), err)
+	// Output: 32 <nil>
 }

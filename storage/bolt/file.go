@@ -68,7 +68,7 @@ func openFile(path string, c config) (*bbolt.DB, error) {
 		return nil, err
 	}
 	db.AllocSize = growBy
-	if err := prepare(db, c, false); err != nil {
+	if err := prepare(db, c); err != nil {
 		if !errors.Is(err, errStuck) {
 			db.Close()
 		}
@@ -88,6 +88,8 @@ func openFile(path string, c config) (*bbolt.DB, error) {
 }
 
 var (
+	errNoStore = errors.New("has no store in it")
+
 	errEmpty = errors.New("is empty")
 	errHeld  = errors.New("is held by another process")
 )
@@ -199,18 +201,21 @@ func initialMap() int {
 }
 
 // prepare refuses a file of somebody else's, and lays out one that is empty or of an older version.
-func prepare(db *bbolt.DB, c config, shared bool) error {
+func prepare(db *bbolt.DB, c config) error {
 	l := newLayout(c.namespace)
 	var schema string
 	err := view(db, func(tx *bbolt.Tx) (err error) {
-		schema, err = l.check(tx, shared || c.namespace != "")
+		schema, err = l.check(tx, func(bucket string) bool {
+			_, _, own := ownBucket(bucket)
+			return own && c.namespace != ""
+		})
 		return err
 	})
 	switch {
 	case err != nil || schema == schemaNow:
 		return err
 	case c.readOnly && schema == "":
-		return errors.New("has no store in it")
+		return errNoStore
 	case c.readOnly:
 		return nil
 	}

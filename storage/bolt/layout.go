@@ -59,12 +59,18 @@ const (
 	unknownOwner = "is a bbolt file, but not of ostiary's making"
 )
 
-// check tells whether the buckets are there, and of which version they are. In a file of its own a store
-// takes no other buckets for its neighbours.
-func (l *layout) check(tx *bbolt.Tx, shared bool) (schema string, err error) {
+// check tells whether the buckets are there, and of which version they are. Where they are not, there has
+// to be a neighbour, or nothing at all.
+func (l *layout) check(tx *bbolt.Tx, neighbour func(bucket string) bool) (schema string, err error) {
 	meta := tx.Bucket(l[metaBucket])
 	if meta == nil {
-		if name, _ := tx.Cursor().First(); name != nil && !shared {
+		cursor := tx.Cursor()
+		name, _ := cursor.First()
+		strange := name != nil
+		for ; name != nil && strange; name, _ = cursor.Next() {
+			strange = !neighbour(string(name))
+		}
+		if strange {
 			return "", errors.New(unknownOwner)
 		}
 		return "", nil
@@ -90,10 +96,17 @@ func since(schema string, b bucket) bool { return b != keysBucket || schema == s
 
 // lay makes the buckets that are not there, and notes the version.
 func (l *layout) lay(tx *bbolt.Tx) error {
+	if err := l.makeBuckets(tx); err != nil {
+		return err
+	}
+	return tx.Bucket(l[metaBucket]).Put(schemaKey, []byte(schemaNow))
+}
+
+func (l *layout) makeBuckets(tx *bbolt.Tx) error {
 	for _, name := range l {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
 	}
-	return tx.Bucket(l[metaBucket]).Put(schemaKey, []byte(schemaNow))
+	return nil
 }

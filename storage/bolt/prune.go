@@ -35,7 +35,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 			return total, err
 		}
 		total, damaged = total+removed, errors.Join(damaged, bad)
-		s.committer.counters.pruned.Add(int64(removed))
+		s.share.counters.pruned.Add(int64(removed))
 		if looked < bite {
 			return total, damaged
 		}

@@ -18,7 +18,7 @@ func (s *Store) Watch(changing func(storage.Changes) (changed func())) (stop fun
 	if s.committer == nil { // nothing ever changes
 		return func() {}
 	}
-	w := &s.committer.watchers
+	w := &s.share.watchers
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.all = append(w.all, &changing)
@@ -43,4 +43,28 @@ func (w *watchers) changing(c storage.Changes) (changed func()) {
 			changed()
 		}
 	}
+}
+
+// changing tells the watchers of each store what is about to change there.
+func changing(all map[*share]storage.Changes) (changed func()) {
+	told := make([]func(), 0, len(all))
+	for of, c := range all {
+		told = append(told, of.watchers.changing(c))
+	}
+	return func() {
+		for _, changed := range told {
+			changed()
+		}
+	}
+}
+
+// everything is a change that may be one of any record of any store.
+func (c *committer) everything() map[*share]storage.Changes {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make(map[*share]storage.Changes, len(c.shares))
+	for _, of := range c.shares {
+		all[of] = storage.Changes{All: true}
+	}
+	return all
 }
