@@ -28,7 +28,7 @@ type (
 
 // broken are stores that break one promise each.
 var broken = slices.Concat(
-	brokenEverywhere, brokenInsert, brokenGrant, brokenUpdate, brokenGrants, brokenPrune, brokenClose, brokenClients,
+	brokenEverywhere, brokenInsert, brokenGrant, brokenUpdate, brokenGrants, brokenPrune, brokenClose, brokenClients, brokenWatch, brokenSecret,
 	withContext("does not look at it", context.WithoutCancel),
 	withContext("returns its cause", func(ctx context.Context) context.Context { return causal{ctx} }),
 	openAfterClose)

@@ -1,15 +1,19 @@
 package storagetest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"maps"
 	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-oauth2/oauth2/v4"
 	"github.com/ostiary-go/ostiary/storage"
@@ -27,6 +31,11 @@ type data struct {
 	abandoned chan struct{} // closed when a test gives up: whoever waits for a turn then ends
 	grants    map[storage.ID]*storage.Grant
 	registry  map[string]*storage.Client
+	secrets   map[string][]byte
+
+	watching sync.Mutex
+	watchers map[int]func(storage.Changes) func()
+	last     int
 }
 
 func newData() *data {
@@ -35,6 +44,8 @@ func newData() *data {
 		abandoned: make(chan struct{}),
 		grants:    map[storage.ID]*storage.Grant{},
 		registry:  map[string]*storage.Client{},
+		secrets:   map[string][]byte{},
+		watchers:  map[int]func(storage.Changes) func(){},
 	}
 }
 
@@ -82,6 +93,7 @@ func (m *memory) Insert(ctx context.Context, g *storage.Grant) error {
 	if m.grants[g.ID] != nil {
 		return storage.ErrExists
 	}
+	defer m.changing(storage.Changes{Grants: []storage.ID{g.ID}})()
 	m.grants[g.ID] = kept(g)
 	return nil
 }
@@ -109,6 +121,7 @@ func (m *memory) Update(ctx context.Context, id storage.ID, change func(*storage
 	if err := change(own); err != nil {
 		return err
 	}
+	defer m.changing(storage.Changes{Grants: []storage.ID{id}})()
 	m.grants[id] = kept(own)
 	return nil
 }
@@ -171,6 +184,7 @@ func (m *memory) pruneSome(ctx context.Context, before time.Time) (removed int, 
 	defer m.end()
 	for id, g := range m.grants {
 		if removed < 500 && expired(before)(g) {
+			defer m.changing(storage.Changes{Grants: []storage.ID{id}})()
 			delete(m.grants, id)
 			removed++
 		}
@@ -211,6 +225,7 @@ func (m *memory) PutClient(ctx context.Context, c *storage.Client) error {
 	if old := m.registry[c.ID]; old != nil {
 		put.Generation = old.Generation
 	}
+	defer m.changing(storage.Changes{Clients: []string{c.ID}})()
 	m.registry[c.ID] = put
 	return nil
 }
@@ -225,6 +240,7 @@ func (m *memory) EndClient(ctx context.Context, id string) error {
 	}
 	ended := m.registry[id].Clone()
 	ended.Generation = rand.Uint64()
+	defer m.changing(storage.Changes{Clients: []string{id}})()
 	m.registry[id] = ended
 	return nil
 }
@@ -237,6 +253,7 @@ func (m *memory) DeleteClient(ctx context.Context, id string) error {
 	if m.registry[id] == nil {
 		return storage.ErrNotFound
 	}
+	defer m.changing(storage.Changes{Clients: []string{id}})()
 	delete(m.registry, id)
 	return nil
 }
@@ -264,6 +281,57 @@ func (m *memory) allClients(ctx context.Context) ([]*storage.Client, error) {
 	return slices.SortedFunc(maps.Values(m.registry), func(a, b *storage.Client) int { return cmp.Compare(a.ID, b.ID) }), nil
 }
 
+// changing tells the watchers.
+func (m *memory) changing(c storage.Changes) (changed func()) {
+	m.watching.Lock()
+	all := slices.Collect(maps.Values(m.watchers))
+	m.watching.Unlock()
+	var through []func()
+	for _, changing := range all {
+		through = append(through, changing(c))
+	}
+	return func() {
+		for _, changed := range through {
+			changed()
+		}
+	}
+}
+
+func (m *memory) Watch(changing func(storage.Changes) (changed func())) (stop func()) {
+	m.watching.Lock()
+	defer m.watching.Unlock()
+	m.last++
+	n := m.last
+	m.watchers[n] = changing
+	return func() {
+		m.watching.Lock()
+		defer m.watching.Unlock()
+		delete(m.watchers, n)
+	}
+}
+
+func (m *memory) Secret(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
+	if name == "" || len(name) > 255 || !utf8.ValidString(name) {
+		return nil, errors.New("no name")
+	}
+	if err := m.begin(ctx); err != nil {
+		return nil, err
+	}
+	defer m.end()
+	value, err := change(bytes.Clone(m.secrets[name]))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(value) > 64<<10:
+		return nil, errors.New("too large")
+	case len(value) == 0:
+		delete(m.secrets, name)
+	default:
+		m.secrets[name] = bytes.Clone(value)
+	}
+	return bytes.Clone(value), nil
+}
+
 // altered is a memory store some of whose methods are others.
 type altered struct {
 	*memory
@@ -278,6 +346,8 @@ type altered struct {
 	endClient    func(context.Context, string) error
 	deleteClient func(context.Context, string) error
 	listClients  func(context.Context) iter.Seq2[*storage.Client, error]
+	watch        func(func(storage.Changes) func()) func()
+	secret       func(context.Context, string, func([]byte) ([]byte, error)) ([]byte, error)
 }
 
 // alter opens the data with some methods replaced.
@@ -286,9 +356,16 @@ func alter(d *data, how func(*altered)) *altered {
 	a := &altered{
 		memory: m, insert: m.Insert, grant: m.Grant, update: m.Update, list: m.Grants, prune: m.Prune, close: m.Close,
 		getByID: m.GetByID, putClient: m.PutClient, endClient: m.EndClient, deleteClient: m.DeleteClient, listClients: m.Clients,
+		watch: m.Watch, secret: m.Secret,
 	}
 	how(a)
 	return a
+}
+
+func (a *altered) Watch(changing func(storage.Changes) func()) func() { return a.watch(changing) }
+
+func (a *altered) Secret(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
+	return a.secret(ctx, name, change)
 }
 
 func (a *altered) Insert(ctx context.Context, g *storage.Grant) error { return a.insert(ctx, g) }

@@ -23,6 +23,7 @@
 package storagetest
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -35,26 +36,29 @@ import (
 // promise is a row of the suite.
 type promise struct {
 	name  string
-	quote string // from the doc comments of storage/store.go
+	quote string // from the doc comments of package storage
 	try   func(*probe) error
 }
 
 var (
 	storePromises  = slices.Concat(everyMethod, inserting, reading, updating, listing, listingMeanwhile, pruning, closing)
 	clientPromises = slices.Concat(registering, clientEnding, clientListing)
+
+	promises = slices.Concat(storePromises, clientPromises, watching, keeping)
 )
 
 // patience is how long a promise may take before the store counts as stuck.
 const patience = time.Minute
 
-// Run tries the promises of [storage.Store], and those of [storage.Clients] if the store has it.
+// Run tries the promises of [storage.Store], and those of [storage.Clients], [storage.Watcher] and
+// [storage.Keys] as far as the store has them.
 //
 // newStore is called once for each promise and makes a data set of its own, empty. Each call of open
 // opens that data; Run closes the store before it opens it again, and at the end.
 func Run(t *testing.T, newStore func(t *testing.T) (open func() storage.Store)) {
-	for _, p := range slices.Concat(storePromises, clientPromises) {
+	for _, p := range promises {
 		t.Run(p.name, func(t *testing.T) {
-			if err := p.hold(newStore(t)); err == errNoClients {
+			if err := p.hold(newStore(t)); slices.ContainsFunc(without, func(none error) bool { return errors.Is(err, none) }) {
 				t.Skip(err)
 			} else if err != nil {
 				t.Errorf("The contract says: %q\nbut: %v", p.quote, err)
@@ -62,6 +66,9 @@ func Run(t *testing.T, newStore func(t *testing.T) (open func() storage.Store)) 
 		})
 	}
 }
+
+// without are what a store need not have.
+var without = []error{errNoClients, errNoWatcher, errNoKeys}
 
 // hold returns what happened instead of the promise, or nil.
 func (p promise) hold(open func() storage.Store) error {
