@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 
+	"github.com/ostiary-go/ostiary/examples/internal/serve"
 	"github.com/ostiary-go/ostiary/storage"
 )
-
-var processors = runtime.GOMAXPROCS(0)
 
 // metadata is a client as RFC 7591 2 describes it, and what that has no word for.
 type metadata struct {
@@ -38,7 +36,7 @@ func openClients(ctx context.Context, store storage.Clients, file, url string) (
 		})
 	}
 	var list []metadata
-	if err := readJSON(file, &list); err != nil {
+	if err := serve.ReadJSON(file, &list); err != nil {
 		return "", err
 	}
 	clients, err := registrations(list)
@@ -70,7 +68,7 @@ func registrations(list []metadata) ([]*storage.Client, error) {
 	}
 	var mu sync.Mutex
 	var clients []*storage.Client
-	each(byID, func(_ string, of metadata) {
+	serve.Each(byID, func(_ string, of metadata) {
 		c, err := of.client()
 		mu.Lock()
 		defer mu.Unlock()

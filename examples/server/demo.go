@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"embed"
 	"fmt"
+	"html/template"
 	"io"
 	"net/http"
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/ostiary-go/ostiary/examples/internal/login"
 )
 
 // demo is an application of somebody else's, which happens to live on this server: it knows the server's
@@ -32,9 +36,22 @@ func newDemo(issuer, url, base, secret string) *demo {
 	}}
 }
 
-func (d *demo) mount(mux *http.ServeMux) {
-	mux.HandleFunc("GET "+d.base+"/demo", d.begin)
-	mux.HandleFunc("GET "+d.base+demoCallback, d.callback)
+//go:embed *.html
+var files embed.FS
+
+var pages = template.Must(template.Must(login.Pages.Clone()).ParseFS(files, "*.html"))
+
+// mount puts the first page on the server, and the demo where it has a secret.
+func (d *demo) mount(mux *http.ServeMux, users *login.Login) {
+	path := ""
+	if d.config.ClientSecret != "" {
+		path = d.base + "/demo"
+		mux.HandleFunc("GET "+path, d.begin)
+		mux.HandleFunc("GET "+d.base+demoCallback, d.callback)
+	}
+	mux.Handle("GET "+d.base+"/{$}", users.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		login.Page(w, http.StatusOK, pages, "home.html", map[string]any{"User": users.Name(r), "Base": d.base, "Demo": path})
+	})))
 }
 
 // begin sends the browser to the authorization endpoint. What has to come back with it waits in a cookie.
@@ -59,7 +76,7 @@ func (d *demo) callback(w http.ResponseWriter, r *http.Request) {
 	} else {
 		page["Error"] = err.Error()
 	}
-	(*login)(nil).page(w, http.StatusOK, "demo.html", page)
+	login.Page(w, http.StatusOK, pages, "demo.html", page)
 }
 
 func (d *demo) exchange(r *http.Request) (*oauth2.Token, error) {

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostiary-go/ostiary/examples/internal/login"
 	"github.com/ostiary-go/ostiary/examples/internal/serve"
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/handler"
@@ -56,19 +57,28 @@ func (f *flags) start(ctx context.Context, store *bolt.Store, at string) (http.H
 	if err != nil {
 		return nil, err
 	}
-	users, err := openUsers(ctx, store, f.users, os.Stdout)
+	users, err := f.login(ctx, store)
 	if err != nil {
 		return nil, err
 	}
 	manager := grants.New(store, options...)
 	slog.Info("open it in a browser", "url", issuer+"/")
-	login := newLogin(users, strings.HasPrefix(issuer, "https:"))
-	mux, base := routes(manager, login, issuer)
-	if demoSecret != "" {
-		login.demo = base + "/demo"
-		newDemo(manager.Issuer(), issuer, base, demoSecret).mount(mux)
-	}
+	mux, base := routes(manager, users, issuer)
+	newDemo(manager.Issuer(), issuer, base, demoSecret).mount(mux, users)
 	return mux, nil
+}
+
+// login knows the users of the file or, without one, alice and bob.
+func (f *flags) login(ctx context.Context, store *bolt.Store) (users *login.Login, err error) {
+	if f.users != "" {
+		users, err = login.Read(f.users)
+	} else {
+		users, err = login.Open(ctx, store, os.Stdout, "alice", "bob")
+	}
+	if err == nil && strings.HasPrefix(f.issuer, "https:") {
+		users.Secure()
+	}
+	return users, err
 }
 
 // options are what the flags say. A value that makes no sense panics, which is right for a program's own
@@ -85,7 +95,7 @@ func (f *flags) options() (options []grants.Option, err error) {
 }
 
 // routes are the authorization server, the pages for users and the API.
-func routes(manager *grants.Manager, login *login, issuer string) (mux *http.ServeMux, base string) {
+func routes(manager *grants.Manager, users *login.Login, issuer string) (mux *http.ServeMux, base string) {
 	at, _ := url.Parse(issuer)
 	base = at.Path // of an issuer that has one
 	paths := handler.Paths{
@@ -102,25 +112,23 @@ func routes(manager *grants.Manager, login *login, issuer string) (mux *http.Ser
 	api := middleware.Resource{Resource: issuer + "/api", AuthorizationServers: []string{manager.Issuer()}, Scopes: []string{"orders:read"}}
 	mux.Handle("/.well-known/oauth-protected-resource"+base+"/api", middleware.ProtectedResource(api))
 	protect := middleware.Bearer(manager, middleware.ResourceMetadata(api.MetadataURL()))
-	mux.Handle("GET "+base+"/api/whoami", protect(http.HandlerFunc(whoami)))
+	mux.Handle("GET "+base+"/api/whoami", protect(http.HandlerFunc(serve.Whoami)))
 	mux.Handle("GET "+base+"/api/orders", protect(middleware.Scope("orders:read")(http.HandlerFunc(orders))))
 
-	signedIn := login.sessions.LoadAndSave
-	mux.Handle(paths.Authorize, signedIn(handler.Authorize(manager, login.user, pages, handler.OptionalScopes("profile:email"))))
-	mux.Handle(base+"/account/apps", signedIn(handler.ConnectedApps(manager, login.user, pages)))
-	mux.Handle("GET "+base+"/login", http.HandlerFunc(login.show))
-	mux.Handle("POST "+base+"/login", fromHere.Handler(signedIn(http.HandlerFunc(login.post))))
-	mux.Handle("POST "+base+"/logout", fromHere.Handler(signedIn(http.HandlerFunc(login.logout))))
-	mux.Handle("GET "+base+"/{$}", signedIn(http.HandlerFunc(login.home)))
+	mux.Handle(paths.Authorize, users.Handler(handler.Authorize(manager, users.User, pages, handler.OptionalScopes("profile:email"))))
+	mux.Handle(base+"/account/apps", users.Handler(handler.ConnectedApps(manager, users.User, pages)))
+	users.Mount(mux, base)
 	return mux, base
 }
-
-// fromHere turns forms away that another site has sent.
-var fromHere = http.NewCrossOriginProtection()
 
 // words say what the scopes of the demo API mean.
 func words(*http.Request) handler.Words {
 	w := handler.English()
 	w.Scopes = map[string]string{"orders:read": "See your orders", "profile:email": "See your email address"}
 	return w
+}
+
+// orders are those of whoever the token stands for.
+func orders(w http.ResponseWriter, r *http.Request) {
+	serve.JSON(w, http.StatusOK, map[string]any{"sub": middleware.Token(r.Context()).GetUserID(), "orders": []string{"3 lanterns", "1 key ring"}})
 }

@@ -245,7 +245,7 @@ func TestServer(t *testing.T) {
 func TestAlone(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "auth.db")
 	p := process.Start(t, db)
-	printed := regexp.MustCompile(`user alice password (\S+)\nuser bob   password (\S+)\n`).FindStringSubmatch(p.Printed)
+	printed := regexp.MustCompile(`^# user alice, password (\S+)\n# user bob, password (\S+)\n$`).FindStringSubmatch(p.Printed)
 	if printed == nil {
 		t.Fatalf("printed %q", p.Printed)
 	}

@@ -26,7 +26,9 @@ type program struct {
 	base, token, access     string // what stands in them
 }
 
-var printed = regexp.MustCompile(`^curl (http://127\.0\.0\.1:\d+)/sec/auth/token -d "grant_type=refresh_token&client_id=57d22b28e0c5962541889195&refresh_token=(ostr_[\w-]{70})"
+var printed = regexp.MustCompile(`^(?:# user w1, password \S+
+# user w2, password \S+
+)?curl (http://127\.0\.0\.1:\d+)/sec/auth/token -d "grant_type=refresh_token&client_id=57d22b28e0c5962541889195&refresh_token=(ostr_[\w-]{70})"
 curl http://127\.0\.0\.1:\d+/api/whoami -H "Authorization: Bearer (osta_[\w-]{70})"
 curl http://127\.0\.0\.1:\d+/sec/auth/token/revoke -d "token=ostr_[\w-]{70}&client_id=57d22b28e0c5962541889195"
 $`)
@@ -40,7 +42,7 @@ func start(t *testing.T, db string) *program {
 		t.Fatalf("printed\n%s", p.Printed)
 	}
 	p.base, p.token, p.access = found[1], found[2], found[3]
-	lines := strings.SplitAfter(p.Printed, "\n")
+	lines := strings.SplitAfter(p.Printed[strings.Index(p.Printed, "curl "):], "\n")
 	p.refresh, p.whoami, p.revoke = lines[0], lines[1], lines[2]
 	return p
 }
@@ -76,7 +78,7 @@ func TestCurl(t *testing.T) {
 	whoami := func(access string) string {
 		return paste(t, strings.Replace(p.whoami, p.access, access, 1))
 	}
-	const itIsW1 = "{\"client_id\":\"57d22b28e0c5962541889195\",\"sub\":\"w1\"}\n\nHTTP 200\n"
+	const itIsW1 = "{\"client_id\":\"57d22b28e0c5962541889195\",\"scope\":\"token\",\"sub\":\"w1\"}\n\nHTTP 200\n"
 
 	if p.refresh != at(p.token) {
 		t.Errorf("printed %q, the documentation has %q", p.refresh, c3)

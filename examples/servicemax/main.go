@@ -10,15 +10,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
 
+	"github.com/ostiary-go/ostiary/examples/internal/login"
 	"github.com/ostiary-go/ostiary/examples/internal/serve"
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/handler"
@@ -46,14 +47,18 @@ func setUp(ctx context.Context, store *bolt.Store, url string) (http.Handler, er
 	if err != nil {
 		return nil, err
 	}
-	manager := newManager(store)
+	manager := newManager(store, grants.Issuer(url))
+	users, err := login.Open(ctx, store, os.Stdout, "w1", "w2")
+	if err != nil {
+		return nil, err
+	}
 	pair, err := manager.Issue(ctx, grants.Issue{Client: demoClient, User: "w1"}) // those of earlier starts stay
 	if err != nil {
 		return nil, err
 	}
 	slog.Info("standard output is for another terminal: refresh, call the API, revoke")
 	_, err = fmt.Printf(walkthrough, url, demoClient, pair.GetRefresh(), pair.GetAccess())
-	return routes(manager), err
+	return routes(manager, users), err
 }
 
 // newManager also takes over what the old system has given out, so that nobody has to sign in anew (see
@@ -81,15 +86,17 @@ func client(id string) *storage.Client {
 }
 
 // routes is the authorization server and the API that it guards.
-func routes(manager *grants.Manager) http.Handler {
+func routes(manager *grants.Manager, users *login.Login) http.Handler {
 	mux := http.NewServeMux()
+	users.Mount(mux, "")
+	mux.Handle("/oauth/authorize", users.Handler(handler.Authorize(manager, users.User))) // for these
 	token := handler.Token(manager, tokenDialect)
 	mux.Handle("/sec/auth/token", token)
 	mux.Handle("/auth/token", token)
 	mux.Handle("/sec/auth/token/revoke", handler.Revoke(manager, revokeDialect))
 	mux.Handle("/oauth/token", handler.Token(manager)) // RFC 6749: first tokens
 
-	mux.Handle("GET /api/whoami", middleware.Bearer(manager)(http.HandlerFunc(whoami)))
+	mux.Handle("GET /api/whoami", middleware.Bearer(manager)(http.HandlerFunc(serve.Whoami)))
 	return mux
 }
 
@@ -146,11 +153,4 @@ var revokeDialect = handler.Dialect{
 		"temporarily_unavailable": {Status: 500, Members: serverError},
 		"server_error":            {Status: 500, Members: serverError},
 	},
-}
-
-// whoami answers with whom the token stands for.
-func whoami(w http.ResponseWriter, r *http.Request) {
-	token := middleware.Token(r.Context())
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(map[string]string{"sub": token.GetUserID(), "client_id": token.GetClientID()})
 }

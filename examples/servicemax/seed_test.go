@@ -18,6 +18,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/examples/internal/golden"
+	"github.com/ostiary-go/ostiary/examples/internal/login"
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/storage"
@@ -63,6 +64,9 @@ type fixtures struct {
 
 type server = golden.Server[fixtures]
 
+// signIn is outside of the bubbles of the cases, with whoever tidies up its sessions.
+var signIn = login.Of(map[string]string{"w1": "one"})
+
 func issue(t *testing.T, m *grants.Manager, client string) issued {
 	t.Helper()
 	info, err := m.Issue(t.Context(), grants.Issue{Client: client, User: "w1"})
@@ -86,7 +90,7 @@ func setup(t *testing.T, store testbed.Store, logger *slog.Logger) (http.Handler
 	for _, c := range []*storage.Client{client(I), client(J), k, client(L)} {
 		put(t, store, c)
 	}
-	m := newManager(store, grants.Logger(logger))
+	m := newManager(store, grants.Logger(logger), grants.Issuer("https://max.example"))
 	f := fixtures{
 		i: issue(t, m, I), j: issue(t, m, J), l: issue(t, m, L), unknown: elsewhere(t),
 		again: func(t *testing.T) issued { return issue(t, m, I) },
@@ -101,7 +105,7 @@ func setup(t *testing.T, store testbed.Store, logger *slog.Logger) (http.Handler
 	if err != nil {
 		t.Fatal(err)
 	}
-	return routes(m), f
+	return routes(m, signIn), f
 }
 
 // elsewhere issues tokens on a server of its own.
@@ -239,6 +243,23 @@ var cookies = golden.Header{Name: "Cookie", Value: "JSESSIONID=stale; tenant=x"}
 
 func TestSeedContracts(t *testing.T) {
 	golden.Run(t, []golden.Case[fixtures]{
+		{ID: "G-27", Run: func(t *testing.T, s *server) { // what the contract leaves open: the first tokens
+			const verifier, challenge = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" // RFC 7636 B
+			const callback = "http://127.0.0.1:4711/callback"
+			query := golden.Form{"response_type", "code", "client_id", I, "redirect_uri", callback, "state", "xyz", "code_challenge", challenge, "code_challenge_method", "S256"}
+			sent := s.Approve(t, "/oauth/authorize?"+query.Encode(), "w1", "one").Query()
+			if sent.Get("state") != "xyz" || sent.Get("iss") != "https://max.example" {
+				t.Errorf("sent back with %v", sent)
+			}
+			a := s.Post(t, "/oauth/token", golden.Form{"grant_type", "authorization_code", "client_id", I, "code", sent.Get("code"), "code_verifier", verifier, "redirect_uri", callback})
+			if a.Status != 200 || a.Member("refresh_token") == "" {
+				t.Fatalf("got %s", a)
+			}
+			s.Whoami(t, a.Member("access_token"), "w1", I)
+			if a := s.Post(t, "/sec/auth/token", baseS(s).Changed("refresh_token", a.Member("refresh_token"))); a.Status != 200 {
+				t.Errorf("got %s", a)
+			}
+		}},
 		{ID: "G-45", Paths: append([]string{revokePath, "/oauth/token"}, tokenPaths...), Run: func(t *testing.T, s *server) {
 			same(t, s, func() {
 				for _, method := range []string{"GET", "PUT", "DELETE"} {
@@ -521,7 +542,7 @@ func TestFirstTokens(t *testing.T) {
 	}
 	defer store.Close()
 	put(t, store, client(I))
-	m := newManager(store)
+	m := newManager(store, grants.Issuer("https://max.example"))
 	info, err := m.GenerateAuthToken(t.Context(), oauth2.Code, &oauth2.TokenGenerateRequest{
 		ClientID: I, UserID: "w1", CodeChallenge: challenge, CodeChallengeMethod: oauth2.CodeChallengeS256,
 	})
@@ -533,7 +554,7 @@ func TestFirstTokens(t *testing.T) {
 		r := httptest.NewRequest("POST", path, strings.NewReader(f.Encode()))
 		r.Header.Set("Content-Type", golden.FormType)
 		w := httptest.NewRecorder()
-		routes(m).ServeHTTP(w, r)
+		routes(m, signIn).ServeHTTP(w, r)
 		if err := json.Unmarshal(w.Body.Bytes(), &members); err != nil || w.Code != status {
 			t.Fatalf("%s: %v, %d %s", path, err, w.Code, w.Body)
 		}

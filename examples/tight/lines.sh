@@ -13,5 +13,9 @@ curl --request POST --url {{.URL}}/rest/v5/auth/token --header 'Authorization: B
 # v5: the accountant a1 opens the account of the user u1
 curl --request POST --url {{.URL}}/rest/v5/accountant/userToken --header 'Authorization: Bearer {{.Accountant}}' --header 'Content-Type: application/x-www-form-urlencoded' --data userId=u1
 
+# v5: the user u2 lets the partner in, in a browser, signed in with the password above: the address that
+# it ends at has a code in it, to be exchanged with grant_type=authorization_code
+#   {{.URL}}/oauth/authorize?response_type=code&client_id=acme&redirect_uri=https%3A%2F%2Facme.example%2Fcallback&state=xyz
+
 # whose is a token?
 curl --url {{.URL}}/api/whoami --header 'Authorization: Bearer {{.Access}}'

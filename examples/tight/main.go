@@ -12,7 +12,6 @@ import (
 	"crypto/subtle"
 	_ "embed"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/go-oauth2/oauth2/v4"
 
+	"github.com/ostiary-go/ostiary/examples/internal/login"
 	"github.com/ostiary-go/ostiary/examples/internal/serve"
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/handler"
@@ -37,10 +37,14 @@ func main() { serve.Main("tight", start) }
 // start makes the server. The first one registers the partner acme, gives it tokens of the user u1 and
 // of the accountant a1, and prints what can be done with them.
 func start(ctx context.Context, store *bolt.Store, url string) (http.Handler, error) {
-	manager := grants.New(store, contract...)
+	manager := grants.New(store, append(contract, grants.Issuer(url))...)
+	users, err := login.Open(ctx, store, os.Stdout, "u1", "u2")
+	if err != nil {
+		return nil, err
+	}
 	if _, err := store.GetByID(ctx, "acme"); err == nil {
 		slog.Info("not the first start, which alone shows acme's secret: another -db begins anew")
-		return routes(manager), nil
+		return routes(manager, users), nil
 	} else if !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
 	}
@@ -53,7 +57,7 @@ func start(ctx context.Context, store *bolt.Store, url string) (http.Handler, er
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	return routes(manager), lines.Execute(os.Stdout, map[string]string{
+	return routes(manager, users), lines.Execute(os.Stdout, map[string]string{
 		"URL": url, "Secret": secret,
 		"Access": user.GetAccess(), "Refresh": user.GetRefresh(), "Accountant": accountant.GetAccess(),
 	})
@@ -65,16 +69,18 @@ var lines = template.Must(template.New("lines.sh").Parse(linesText))
 //go:embed lines.sh
 var linesText string
 
-// routes are the API. The path of a token endpoint says what a userId is.
-func routes(manager *grants.Manager) http.Handler {
+// routes are the API. The path of a token endpoint says what a userId is; those who sign in are users.
+func routes(manager *grants.Manager, users *login.Login) http.Handler {
 	mux := http.NewServeMux()
+	users.Mount(mux, "")
+	mux.Handle("/oauth/authorize", users.Handler(handler.Authorize(manager, users.As("user:"))))
 	mux.Handle("/rest/v4/auth/token", handler.Token(manager, dialect("user:")))
 	mux.Handle("/rest/v5/auth/token", handler.Token(manager, dialect("user:")))
 	mux.Handle("/rest/v5/accountant/token", handler.Token(manager, dialect("accountant:")))
 
 	protect := middleware.Bearer(manager)
 	mux.Handle("POST /rest/v5/accountant/userToken", protect(userToken(manager)))
-	mux.Handle("GET /api/whoami", protect(http.HandlerFunc(whoami)))
+	mux.Handle("GET /api/whoami", protect(http.HandlerFunc(serve.Whoami)))
 	return mux
 }
 
@@ -140,35 +146,22 @@ func userToken(manager *grants.Manager) http.HandlerFunc {
 		client := accountant.GetClientID()
 		switch {
 		case err != nil || len(r.PostForm["userId"]) != 1 || user == "user:":
-			answer(w, http.StatusBadRequest, map[string]any{"error": "invalid_request"})
+			serve.JSON(w, http.StatusBadRequest, map[string]any{"error": "invalid_request"})
 			return
 		case partners[user] != client || !slices.Contains(opens[accountant.GetUserID()], user):
-			answer(w, http.StatusForbidden, map[string]any{"error": "access_denied"})
+			serve.JSON(w, http.StatusForbidden, map[string]any{"error": "access_denied"})
 			return
 		}
 		info, err := manager.Issue(r.Context(), grants.Issue{Client: client, User: user, NoRefresh: true})
 		if err != nil {
 			manager.Logger().Error("userToken", "error", err)
-			answer(w, http.StatusServiceUnavailable, map[string]any{"error": "temporarily_unavailable"})
+			serve.JSON(w, http.StatusServiceUnavailable, map[string]any{"error": "temporarily_unavailable"})
 			return
 		}
 		members := map[string]any{"access_token": info.GetAccess(), "scope": "token", "expires_in": int64(info.GetAccessExpiresIn() / time.Second)}
 		success(members, info)
-		answer(w, http.StatusOK, members)
+		serve.JSON(w, http.StatusOK, members)
 	}
-}
-
-// whoami is a route of the API's that the tokens open.
-func whoami(w http.ResponseWriter, r *http.Request) {
-	token := middleware.Token(r.Context())
-	answer(w, http.StatusOK, map[string]any{"sub": token.GetUserID(), "client_id": token.GetClientID()})
-}
-
-func answer(w http.ResponseWriter, status int, members map[string]any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(members)
 }
 
 // dotted is the shape of tokens: 32 octets of secret, 16 of ID, and neither kind nor checksum. Two tokens

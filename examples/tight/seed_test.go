@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	xoauth2 "golang.org/x/oauth2"
 
 	"github.com/ostiary-go/ostiary/examples/internal/golden"
+	"github.com/ostiary-go/ostiary/examples/internal/login"
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/internal/testbed"
 	"github.com/ostiary-go/ostiary/storage"
@@ -53,6 +55,11 @@ type fixtures struct {
 
 type server = golden.Server[fixtures]
 
+const issuer = "https://tight.example"
+
+// signIn is outside of the bubbles of the cases, with whoever tidies up its sessions.
+var signIn = login.Of(map[string]string{"u1": "one", "u2": "two"})
+
 // setUp registers the fixtures and serves them by a manager with these options.
 func setUp(options ...grants.Option) func(*testing.T, testbed.Store, *slog.Logger) (http.Handler, fixtures) {
 	return func(t *testing.T, store testbed.Store, logger *slog.Logger) (http.Handler, fixtures) {
@@ -69,7 +76,7 @@ func setUp(options ...grants.Option) func(*testing.T, testbed.Store, *slog.Logge
 			}
 		}
 		f := fixtures{down: new(error)}
-		f.manager = grants.New(store, append(slices.Clone(options), grants.Logger(logger),
+		f.manager = grants.New(store, append(slices.Clone(options), grants.Logger(logger), grants.Issuer(issuer),
 			grants.OnBehalf(func(ctx context.Context, client, user string) (bool, error) {
 				if *f.down != nil {
 					return false, *f.down
@@ -77,7 +84,7 @@ func setUp(options ...grants.Option) func(*testing.T, testbed.Store, *slog.Logge
 				return mayActFor(ctx, client, user)
 			}))...)
 		f.acme, f.beta, f.odd = f.issue(t, "acme", "user:u1"), f.issue(t, "beta", "user:u3"), f.issue(t, "odd", "user:u1")
-		return routes(f.manager), f
+		return routes(f.manager, signIn), f
 	}
 }
 
@@ -494,6 +501,24 @@ var cases = []golden.Case[fixtures]{
 			}
 			s.Post(t, s.Path, nil).Error(t, 400, "invalid_request")
 		})
+	}},
+	{ID: "G-27", Paths: tokenPaths, Run: func(t *testing.T, s *server) {
+		before := all(t, s)
+		back := s.Approve(t, "/oauth/authorize?response_type=code&client_id=acme&redirect_uri="+url.QueryEscape(callback)+"&state=xyz&prompt=consent", "u1", "one")
+		sent := back.Query()
+		if to, _, _ := strings.Cut(back.String(), "?"); to != callback || sent.Get("code") == "" || sent.Get("state") != "xyz" || sent.Get("iss") != issuer || len(sent) != 3 {
+			t.Fatalf("sent back to %s", back)
+		}
+		a := ok5(t, s, s.Post(t, s.Path, exchange(s, sent.Get("code"))))
+		s.Whoami(t, a.Member("access_token"), "user:u1", "acme")
+		after := all(t, s)
+		id := grantOf(t, s, a.Member("access_token"))
+		if g := after[id]; len(after) != len(before)+1 || g.Client != "acme" || g.User != "user:u1" || g.Code.Redeemed.IsZero() {
+			t.Errorf("stored %+v", g)
+		}
+		delete(after, id)
+		onlyChanged(t, before, after)
+		s.Post(t, s.Path, exchange(s, sent.Get("code"))).Error(t, 400, "invalid_grant")
 	}},
 	{ID: "G-28", Paths: tokenPaths, Run: func(t *testing.T, s *server) {
 		f := exchange(s, code(t, s))

@@ -1,4 +1,4 @@
-package main
+package login
 
 import (
 	"bytes"
@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
 
+	"github.com/ostiary-go/ostiary/examples/internal/serve"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
@@ -32,15 +32,11 @@ func (u users) check(ctx context.Context, name, password string) (bool, error) {
 	return secret.Matches(ctx, password)
 }
 
-// openUsers reads the file of users. Without one it makes alice and bob, keeps them in the store, and
-// writes their passwords to out, once.
-func openUsers(ctx context.Context, keys storage.Keys, file string, out io.Writer) (users, error) {
-	if file != "" {
-		return readUsers(file)
-	}
-	passwords := map[string]string{}
-	made := users{}
-	for _, name := range []string{"alice", "bob"} {
+// Open is a login for users of these names. Their passwords are made when it first runs on the store, which
+// keeps hashes, and written to out then, once, as comments for a shell.
+func Open(ctx context.Context, keys storage.Keys, out io.Writer, names ...string) (*Login, error) {
+	passwords, made := map[string]string{}, users{}
+	for _, name := range names {
 		passwords[name], made[name] = storage.NewSecret()
 	}
 	fresh, err := json.Marshal(made)
@@ -59,17 +55,21 @@ func openUsers(ctx context.Context, keys storage.Keys, file string, out io.Write
 	if !bytes.Equal(kept, fresh) {
 		slog.Info("not the first start, which alone shows the users' passwords: another -db begins anew")
 	} else {
-		for _, name := range []string{"alice", "bob"} {
-			fmt.Fprintf(out, "user %-5s password %s\n", name, passwords[name])
+		for _, name := range names {
+			fmt.Fprintf(out, "# user %s, password %s\n", name, passwords[name])
 		}
 	}
 	u := users{}
-	return u, json.Unmarshal(kept, &u)
+	if err := json.Unmarshal(kept, &u); err != nil {
+		return nil, err
+	}
+	return newLogin(u), nil
 }
 
-func readUsers(file string) (users, error) {
+// Read is a login for the users of a file: a JSON object of names and passwords.
+func Read(file string) (*Login, error) {
 	passwords := map[string]string{}
-	if err := readJSON(file, &passwords); err != nil {
+	if err := serve.ReadJSON(file, &passwords); err != nil {
 		return nil, err
 	}
 	var wrong []error
@@ -88,43 +88,18 @@ func readUsers(file string) (users, error) {
 		slices.SortFunc(wrong, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 		return nil, errors.Join(wrong...)
 	}
+	return Of(passwords), nil
+}
+
+// Of is a login for users with these passwords.
+func Of(passwords map[string]string) *Login {
 	u := users{}
 	var mu sync.Mutex
-	each(passwords, func(name, password string) {
+	serve.Each(passwords, func(name, password string) {
 		hash := storage.Hash(password) // slow by intent
 		mu.Lock()
 		defer mu.Unlock()
 		u[name] = hash
 	})
-	return u, nil
-}
-
-// readJSON reads a file that holds one JSON value.
-func readJSON(file string, into any) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		at := ""
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			at = fmt.Sprintf(" line %d:", 1+bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n")))
-		}
-		return fmt.Errorf("%s:%s %w", file, at, err)
-	}
-	return nil
-}
-
-// each calls do for all entries, as many at a time as there are processors.
-func each[V any](all map[string]V, do func(string, V)) {
-	var wg sync.WaitGroup
-	turns := make(chan struct{}, processors)
-	for name, value := range all {
-		turns <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-turns }()
-			do(name, value)
-		})
-	}
-	wg.Wait()
+	return newLogin(u)
 }

@@ -1,4 +1,6 @@
-package main
+// Package login is the part of the examples that an application brings itself: users, a page to sign in,
+// and sessions.
+package login
 
 import (
 	"embed"
@@ -14,27 +16,44 @@ import (
 	"github.com/ostiary-go/ostiary/handler"
 )
 
-// login is who has signed in to this application. Sessions live in memory: who restarts the server has
+// Login is who has signed in to an application. Sessions live in memory: who restarts the server has
 // everybody sign in again, and no token with it.
-type login struct {
+type Login struct {
 	users    users
 	sessions *scs.SessionManager
-	demo     string // path of the demo application, if there is one
 }
 
-func newLogin(u users, secure bool) *login {
+func newLogin(u users) *Login {
 	sessions := scs.New()
 	sessions.Lifetime = 12 * time.Hour
 	sessions.IdleTimeout = time.Hour
 	sessions.Cookie.Name = "session"
-	sessions.Cookie.Secure = secure
 	sessions.Cookie.SameSite = http.SameSiteLaxMode
-	return &login{users: u, sessions: sessions}
+	return &Login{u, sessions}
 }
 
-// user tells ostiary who has signed in, and sends everybody else to the login.
-func (l *login) user(w http.ResponseWriter, r *http.Request, ask handler.Ask) (handler.User, error) {
-	name := l.sessions.GetString(r.Context(), "user")
+// Secure has the cookie sent by https alone.
+func (l *Login) Secure() { l.sessions.Cookie.Secure = true }
+
+// Mount puts the page to sign in, and the end of a session, below base.
+func (l *Login) Mount(mux *http.ServeMux, base string) {
+	mux.HandleFunc("GET "+base+"/login", l.show)
+	mux.Handle("POST "+base+"/login", fromHere.Handler(l.Handler(http.HandlerFunc(l.post))))
+	mux.Handle("POST "+base+"/logout", fromHere.Handler(l.Handler(http.HandlerFunc(l.logout))))
+}
+
+// fromHere turns forms away that another site has sent.
+var fromHere = http.NewCrossOriginProtection()
+
+// Handler gives h the session of a request.
+func (l *Login) Handler(h http.Handler) http.Handler { return l.sessions.LoadAndSave(h) }
+
+// Name is who has signed in, or "".
+func (l *Login) Name(r *http.Request) string { return l.sessions.GetString(r.Context(), "user") }
+
+// User tells ostiary who has signed in, and sends everybody else to the login.
+func (l *Login) User(w http.ResponseWriter, r *http.Request, ask handler.Ask) (handler.User, error) {
+	name := l.Name(r)
 	if name == "" || ask.Login {
 		to := url.Values{"next": {ask.ReturnTo}}
 		if ask.LoginHint != "" {
@@ -44,6 +63,17 @@ func (l *login) user(w http.ResponseWriter, r *http.Request, ask handler.Ask) (h
 		return handler.User{}, nil
 	}
 	return handler.User{ID: name, AuthTime: time.Unix(l.sessions.GetInt64(r.Context(), "since"), 0)}, nil
+}
+
+// As is User whose IDs begin with a prefix, so that they are not taken for those of others.
+func (l *Login) As(prefix string) handler.UserFunc {
+	return func(w http.ResponseWriter, r *http.Request, ask handler.Ask) (handler.User, error) {
+		user, err := l.User(w, r, ask)
+		if user.ID != "" {
+			user.ID, user.Name = prefix+user.ID, user.ID
+		}
+		return user, err
+	}
 }
 
 // base is the path of an issuer that has one: what stands before the path of each page.
@@ -59,13 +89,14 @@ func base(r *http.Request) string {
 //go:embed *.html
 var files embed.FS
 
-var pages = template.Must(template.ParseFS(files, "*.html"))
+// Pages are the templates of this package, for others to stand on.
+var Pages = template.Must(template.ParseFS(files, "*.html"))
 
-func (l *login) show(w http.ResponseWriter, r *http.Request) {
-	l.page(w, http.StatusOK, "login.html", map[string]any{"Name": r.URL.Query().Get("hint")})
+func (l *Login) show(w http.ResponseWriter, r *http.Request) {
+	Page(w, http.StatusOK, Pages, "login.html", map[string]any{"Name": r.URL.Query().Get("hint")})
 }
 
-func (l *login) post(w http.ResponseWriter, r *http.Request) {
+func (l *Login) post(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
 	name, password := r.PostFormValue("username"), r.PostFormValue("password")
 	ok, err := l.users.check(r.Context(), name, password)
@@ -75,7 +106,7 @@ func (l *login) post(w http.ResponseWriter, r *http.Request) {
 		return
 	case !ok:
 		slog.Info("login refused", "remote", r.RemoteAddr)
-		l.page(w, http.StatusUnauthorized, "login.html", map[string]any{"Wrong": true, "Name": name})
+		Page(w, http.StatusUnauthorized, Pages, "login.html", map[string]any{"Wrong": true, "Name": name})
 		return
 	}
 	if err := l.sessions.RenewToken(r.Context()); err != nil { // against fixation
@@ -96,7 +127,7 @@ func next(r *http.Request) string {
 	return to
 }
 
-func (l *login) logout(w http.ResponseWriter, r *http.Request) {
+func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
 	if err := l.sessions.Destroy(r.Context()); err != nil {
 		http.Error(w, "try again", http.StatusInternalServerError)
 		return
@@ -104,11 +135,8 @@ func (l *login) logout(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, base(r)+"/", http.StatusSeeOther)
 }
 
-func (l *login) home(w http.ResponseWriter, r *http.Request) {
-	l.page(w, http.StatusOK, "home.html", map[string]any{"User": l.sessions.GetString(r.Context(), "user"), "Base": base(r), "Demo": l.demo})
-}
-
-func (l *login) page(w http.ResponseWriter, status int, name string, data any) {
+// Page answers with a template of the caller's, which may use "head" and "foot" of this package.
+func Page(w http.ResponseWriter, status int, pages *template.Template, name string, data any) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
