@@ -18,8 +18,8 @@ import (
 	"github.com/ostiary-go/ostiary/storage/bolt"
 )
 
-// exampleManager is a manager on a fresh file with the client app in it.
-func exampleManager() (*grants.Manager, func()) {
+// exampleManager is a manager on a fresh file with the clients app and web in it.
+func exampleManager(options ...grants.Option) (*grants.Manager, func()) {
 	dir, err := os.MkdirTemp("", "ostiary")
 	if err != nil {
 		panic(err)
@@ -35,7 +35,14 @@ func exampleManager() (*grants.Manager, func()) {
 	if err != nil {
 		panic(err)
 	}
-	return grants.New(store, grants.Logger(slog.New(slog.DiscardHandler))), func() { store.Close(); os.RemoveAll(dir) }
+	err = store.PutClient(context.Background(), &storage.Client{
+		ID: "web", Name: "Web shop", Secret: storage.HashGenerated("web-secret"), Scope: "read write",
+		GrantTypes: []string{"authorization_code", "refresh_token"}, RedirectURIs: []string{"https://web.example/cb"},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return grants.New(store, append(options, grants.Logger(slog.New(slog.DiscardHandler)))...), func() { store.Close(); os.RemoveAll(dir) }
 }
 
 // post sends a form as the client app.

@@ -8,6 +8,6 @@ import (
 
 func TestREADMEDefaults(t *testing.T) {
 	readme.CheckDefaults(t, "handler", map[string]any{
-		"BodyLimit": defaultBodyLimit, "ParameterLimit": defaultParameterLimit, "CredentialsLimit": defaultCredentialsLimit,
+		"BodyLimit": defaultBodyLimit, "ParameterLimit": defaultParameterLimit, "CredentialsLimit": defaultCredentialsLimit, "QueryLimit": defaultQueryLimit,
 	})
 }

@@ -28,17 +28,30 @@ func TestGoBuilds(t *testing.T) {
 
 import (
 	"context"
+	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/handler"
 	"github.com/ostiary-go/ostiary/storage"
 	"github.com/ostiary-go/ostiary/storage/bolt"
 )
 
 var (
-	_ = time.Hour // not every block uses everything
+	_, _ = time.Hour, url.QueryEscape // not every block uses everything
 	sum storage.Digest
+	mux = http.NewServeMux()
+	sessions application
+	_ handler.User
 )
+
+// application is what the reader has.
+type application struct{}
+
+type account struct { ID, Name string; SignedInAt time.Time }
+
+func (application) User(*http.Request) *account { return nil }
 `
 	for i, lines := range blocks[1:] {
 		further += fmt.Sprintf("\nfunc further%d(ctx context.Context, store *bolt.Store, manager *grants.Manager) {\n{ // a scope of its own\n%s\n", i, lines)
