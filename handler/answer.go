@@ -111,12 +111,17 @@ func write(w http.ResponseWriter, status int, body []byte) {
 	if body != nil {
 		w.Header().Set("Content-Type", "application/json")
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Pragma", "no-cache") // RFC 6749 5.1
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	notStored(w.Header())
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	w.Write(body)
+}
+
+// notStored is what the headers of every answer say.
+func notStored(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache") // RFC 6749 5.1
+	h.Set("X-Content-Type-Options", "nosniff")
 }
 
 // sendable drops what must not stand in error and error_description (RFC 6749 A.7, A.8).

@@ -4,23 +4,41 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ostiary-go/ostiary/storage"
 )
 
 // AllowOrigins lets scripts of these origins, such as "https://spa.example", use the token or revocation
-// endpoint from a browser (CORS). Default none. There are no wildcards, and cookies are never allowed.
-// [Authorize], [ConnectedApps] and [Introspect] have no use for it and ignore it.
+// endpoint from a browser (CORS). Default none; several options add up. An origin is written as browsers
+// send it: scheme, host and port, without the port that is the scheme's own. Off the loopback interface
+// it is https. There are no wildcards, and cookies are never allowed. [Authorize], [ConnectedApps] and
+// [Introspect] have no use for it and ignore it.
 func AllowOrigins(origins ...string) Option {
 	for _, origin := range origins {
-		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host || strings.ContainsAny(origin, "*,") || strings.ToLower(origin) != origin ||
-			u.Scheme != "https" && !(u.Scheme == "http" && storage.Loopback(u.Hostname())) {
-			panic("handler: AllowOrigins: " + origin + " is no origin: scheme, host and port, https off the loopback interface")
+		if !isOrigin(origin) {
+			panic("handler: AllowOrigins: " + origin + " is no origin as browsers send it, https off the loopback interface")
 		}
 	}
 	return optionFunc(func(o *options) { o.origins = append(o.origins, origins...) })
+}
+
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || s != u.Scheme+"://"+u.Host || u.Hostname() == "" || strings.ContainsFunc(u.Host, notInOrigin) {
+		return false
+	}
+	port, _ := strconv.ParseUint(u.Port(), 10, 16)
+	if strings.HasSuffix(u.Host, ":") || u.Port() != "" && (port == 0 || strconv.FormatUint(port, 10) != u.Port()) {
+		return false
+	}
+	return u.Scheme == "https" && port != 443 || u.Scheme == "http" && port != 80 && storage.Loopback(u.Hostname())
+}
+
+// notInOrigin tells what does not stand in the host and port of an origin, as upper case and wildcards.
+func notInOrigin(r rune) bool {
+	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789.-_:[]", r)
 }
 
 // cors says whether a browser may let the script have the answer, and answers preflights.
@@ -44,7 +62,7 @@ func (o *options) cors(next http.Handler) http.Handler {
 		w.Header().Set("Access-Control-Allow-Methods", http.MethodPost)
 		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
 		w.Header().Set("Access-Control-Max-Age", "7200")
-		w.Header().Set("Cache-Control", "no-store")
+		notStored(w.Header())
 		w.WriteHeader(http.StatusNoContent)
 	})
 }

@@ -138,25 +138,3 @@ func ExampleIntrospect() {
 	// 200 true
 	// {"active":false}
 }
-
-func ExampleMetadata() {
-	manager, done := issuing()
-	defer done()
-	mux := http.NewServeMux()
-	mux.Handle("/.well-known/oauth-authorization-server", handler.Metadata(manager, handler.Paths{Token: "/oauth/token"}))
-	fmt.Println(get(mux, "/.well-known/oauth-authorization-server").Body)
-	// Output: {"grant_types_supported":["refresh_token","client_credentials"],"issuer":"https://auth.example","token_endpoint":"https://auth.example/oauth/token","token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"]}
-}
-
-// A page in the browser gets its tokens itself.
-func ExampleAllowOrigins() {
-	manager, done := issuing()
-	defer done()
-	r := httptest.NewRequest("OPTIONS", "/oauth/token", nil)
-	r.Header.Set("Origin", "https://spa.example")
-	r.Header.Set("Access-Control-Request-Method", "POST")
-	w := httptest.NewRecorder()
-	handler.Token(manager, handler.AllowOrigins("https://spa.example")).ServeHTTP(w, r)
-	fmt.Println(w.Code, w.Header().Get("Access-Control-Allow-Origin"))
-	// Output: 204 https://spa.example
-}

@@ -8,13 +8,17 @@ import (
 
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/internal/document"
+	"github.com/ostiary-go/ostiary/internal/scope"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
 // Paths are where an application has mounted the endpoints. One that begins with a slash is on the
-// issuer's scheme and host; any other is a URL of its own. What is left empty is not told.
+// issuer's scheme and host; any other is a URL of its own. What is left empty is not told. Token is
+// required (RFC 8414 2).
 type Paths struct {
 	Authorize, Token, Revoke, Introspect string
+
+	Scopes []string // that clients may know of, for scopes_supported
 }
 
 // Metadata serves the authorization server's metadata (RFC 8414), by which clients find everything else:
@@ -23,14 +27,26 @@ type Paths struct {
 //		Authorize: "/oauth/authorize", Token: "/oauth/token",
 //	}))
 //
-// For an issuer with a path, as https://auth.example/t1, that path follows the well-known one (3.1):
-// mount it at /.well-known/oauth-authorization-server/t1. Nothing of a request has any effect on what is
-// told. It may be read from any origin, and kept for an hour.
+// For an issuer with a path, as https://auth.example/t1, that path without a final slash follows the
+// well-known one (3.1): mount it at /.well-known/oauth-authorization-server/t1. Nothing of a request has
+// any effect on what is told. It may be read from any origin, and kept for an hour.
 //
-// Metadata panics if the manager has no [grants.Issuer], or for a path that can not be one.
+// The grant types told are those of the manager, authorization_code only beside Authorize; what a
+// [Dialect] adds or leaves out is not seen here.
+//
+// Metadata panics if the manager has no [grants.Issuer], without Token, and for a path or scope that can
+// not be one.
 func Metadata(m *grants.Manager, paths Paths) http.Handler {
-	if m == nil || m.Issuer() == "" {
+	switch {
+	case m == nil || m.Issuer() == "":
 		panic("handler: Metadata: the manager was made without grants.Issuer")
+	case paths.Token == "":
+		panic("handler: Metadata: Paths without Token")
+	}
+	for _, word := range paths.Scopes {
+		if !scope.ValidWord(word) {
+			panic("handler: Metadata: " + word + " is no scope (RFC 6749 3.3)")
+		}
 	}
 	at := func(path string) string { return absolute(m.Issuer(), path) }
 	members := map[string]any{
@@ -40,6 +56,7 @@ func Metadata(m *grants.Manager, paths Paths) http.Handler {
 		"revocation_endpoint":                           at(paths.Revoke),
 		"introspection_endpoint":                        at(paths.Introspect),
 		"grant_types_supported":                         grantTypesOf(m, paths),
+		"scopes_supported":                              paths.Scopes,
 		"token_endpoint_auth_methods_supported":         authMethods(paths.Token, "none"),
 		"revocation_endpoint_auth_methods_supported":    authMethods(paths.Revoke, "none"),
 		"introspection_endpoint_auth_methods_supported": authMethods(paths.Introspect),
@@ -53,12 +70,8 @@ func Metadata(m *grants.Manager, paths Paths) http.Handler {
 	return document.New(members)
 }
 
-// grantTypesOf are those that a client can begin with here. Their default would be wrong, so they are
-// always told.
+// grantTypesOf are those that a client can use here.
 func grantTypesOf(m *grants.Manager, paths Paths) []string {
-	if paths.Token == "" {
-		return []string{}
-	}
 	return slices.DeleteFunc(m.GrantTypes(), func(name string) bool { return name == "authorization_code" && paths.Authorize == "" })
 }
 
@@ -75,12 +88,12 @@ func absolute(issuer, path string) string {
 	}
 	u, err := url.Parse(path)
 	switch {
-	case err != nil || strings.ContainsAny(path, "?#") || u.User != nil:
+	case err != nil || u.User != nil || !visible(path) || strings.ContainsAny(path, `?#"\ `):
 		panic("handler: Metadata: " + path + " is no path of an endpoint")
 	case strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//"):
 		base, _ := url.Parse(issuer)
 		return base.Scheme + "://" + base.Host + path
-	case u.Scheme == "https" && u.Host != "", u.Scheme == "http" && storage.Loopback(u.Hostname()):
+	case u.Scheme == "https" && u.Hostname() != "", u.Scheme == "http" && storage.Loopback(u.Hostname()):
 		return path
 	}
 	panic("handler: Metadata: " + path + " is neither a path nor an https URL")

@@ -83,6 +83,10 @@ func (s *server) send(t *testing.T, method, path string, body io.Reader, headers
 		t.Fatal(err)
 	}
 	for _, h := range headers {
+		if h[0] == "Host" {
+			req.Host = h[1]
+			continue
+		}
 		req.Header.Add(h[0], h[1])
 	}
 	res, err := s.client.Do(req)
@@ -160,7 +164,8 @@ func (s *server) general(t *testing.T, method, path string, a *answer) {
 		t.Helper()
 		t.Errorf(row+": "+format+"\n%s", append(args, a)...)
 	}
-	server := path == "/token" || path == "/revoke" || path == "/introspect"
+	endpoint, cors := strings.CutPrefix(path, "/cors")
+	server := endpoint == "/token" || endpoint == "/revoke" || endpoint == "/introspect"
 	if server {
 		if a.status >= 400 && method != http.MethodHead {
 			code, ok := a.members["error"].(string)
@@ -206,8 +211,9 @@ func (s *server) general(t *testing.T, method, path string, a *answer) {
 			fail("G-04", "no Retry-After in seconds")
 		}
 	}
-	for name := range a.header {
-		if strings.HasPrefix(name, "Access-Control-") && !strings.HasPrefix(path, "/cors/") && !strings.HasPrefix(path, "/.well-known/") {
+	for name, values := range a.header {
+		public := strings.HasPrefix(path, "/.well-known/") && name == "Access-Control-Allow-Origin" && slices.Equal(values, []string{"*"}) // MD-06
+		if strings.HasPrefix(name, "Access-Control-") && !public && (!cors || endpoint == "/introspect" || endpoint == "/authorize") {
 			fail("G-07", "CORS is off, yet %s", name)
 		}
 	}

@@ -1,9 +1,9 @@
 package conformance
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -29,7 +29,7 @@ var theAPI = middleware.Resource{Resource: "https://api.example/v1", Authorizati
 func (a *answer) document(t *testing.T) map[string]any {
 	t.Helper()
 	if a.status != 200 || a.header.Get("Content-Type") != "application/json" || a.header.Get("Access-Control-Allow-Origin") != "*" ||
-		!strings.Contains(a.header.Get("Cache-Control"), "max-age=") || a.header.Get("ETag") == "" || a.members == nil {
+		!strings.Contains(a.header.Get("Cache-Control"), "max-age=") || a.header.Get("ETag") == "" || a.header.Get("X-Content-Type-Options") != "nosniff" || a.members == nil {
 		t.Fatalf("want a document, got %s", a)
 	}
 	for name, value := range a.members {
@@ -97,25 +97,24 @@ var metadataRows = []row{
 				t.Errorf("issuer %v", got)
 			}
 		}},
-		{name: "issuer with path", run: func(t *testing.T, s *server) {
-			for _, name := range []string{"https://auth.example/t1", "https://auth.example/t1/"} {
-				m := grants.New(s.store, grants.Issuer(name))
-				s.mux.Handle(wellKnown+strings.TrimPrefix(name, "https://auth.example"), handler.Metadata(m, handler.Paths{Token: "/t1/token"}))
-				members := s.get(t, wellKnown+strings.TrimPrefix(name, "https://auth.example")).document(t)
-				if members["issuer"] != name || members["token_endpoint"] != "https://auth.example/t1/token" {
-					t.Errorf("got %v", members)
-				}
-			}
-		}},
+		issuerWithPath("path", "https://auth.example/t1"),
+		issuerWithPath("path and final slash", "https://auth.example/t1/"),
 		{name: "HEAD", run: func(t *testing.T, s *server) {
 			get, head := s.get(t, wellKnown), s.send(t, "HEAD", wellKnown, nil)
-			if head.status != 200 || head.body != "" || head.header.Get("Content-Length") != get.header.Get("Content-Length") {
-				t.Errorf("got %s", head)
+			get.header.Del("Date")
+			head.header.Del("Date")
+			if head.status != 200 || head.body != "" || !maps.EqualFunc(head.header, get.header, slices.Equal) {
+				t.Errorf("got %s, by GET %s", head, get)
 			}
 		}},
 		{name: "not modified", run: func(t *testing.T, s *server) {
 			tag := s.get(t, wellKnown).header.Get("ETag")
-			if a := s.get(t, wellKnown, [2]string{"If-None-Match", tag}); a.status != 304 || a.body != "" {
+			for _, sent := range []string{tag, "W/" + tag, `"x", ` + tag, "*"} { // RFC 9110 13.1.2
+				if a := s.get(t, wellKnown, [2]string{"If-None-Match", sent}); a.status != 304 || a.body != "" || a.header.Get("ETag") != tag {
+					t.Errorf("%s: got %s", sent, a)
+				}
+			}
+			if a := s.get(t, wellKnown, [2]string{"If-None-Match", `"x"`}); a.status != 200 {
 				t.Errorf("got %s", a)
 			}
 		}},
@@ -129,7 +128,21 @@ var metadataRows = []row{
 			}
 		}},
 	}},
-	one("MD-02", testCase{run: func(t *testing.T, s *server) { isJSON(t, s.get(t, wellKnown).document(t), fullMetadata) }}),
+	{"MD-02", []testCase{
+		{name: "all", run: func(t *testing.T, s *server) { isJSON(t, s.get(t, wellKnown).document(t), fullMetadata) }},
+		{name: "scopes", run: func(t *testing.T, s *server) {
+			want := maps.Clone(fullMetadata)
+			want["scopes_supported"] = words("read", "write")
+			paths := allPaths
+			paths.Scopes = []string{"read", "write"}
+			isJSON(t, told(t, s, issuer, paths), want)
+		}},
+		{name: "grant type of the application's own", options: []grants.Option{grants.Extend(ownGrant)}, run: func(t *testing.T, s *server) {
+			want := maps.Clone(fullMetadata)
+			want["grant_types_supported"] = append(slices.Clone(want["grant_types_supported"].([]any)), ownGrant.Name)
+			isJSON(t, s.get(t, wellKnown).document(t), want)
+		}},
+	}},
 	{"MD-03", []testCase{
 		{name: "token and revoke", run: func(t *testing.T, s *server) {
 			want := maps.Clone(fullMetadata)
@@ -141,8 +154,11 @@ var metadataRows = []row{
 			want["grant_types_supported"] = words("refresh_token", "client_credentials")
 			isJSON(t, told(t, s, issuer, handler.Paths{Token: "/token", Revoke: "/revoke"}), want)
 		}},
-		{name: "nothing", run: func(t *testing.T, s *server) {
-			isJSON(t, told(t, s, issuer, handler.Paths{}), map[string]any{"issuer": issuer, "grant_types_supported": []any{}})
+		{name: "token", run: func(t *testing.T, s *server) {
+			isJSON(t, told(t, s, issuer, handler.Paths{Token: "/token", Scopes: []string{}}), map[string]any{
+				"issuer": issuer, "token_endpoint": issuer + "/token", "grant_types_supported": words("refresh_token", "client_credentials"),
+				"token_endpoint_auth_methods_supported": append(bothMethods[:2:2], "none"),
+			})
 		}},
 		{name: "elsewhere", run: func(t *testing.T, s *server) {
 			got := told(t, s, issuer, handler.Paths{Token: "https://tokens.example/x", Introspect: "http://127.0.0.1:5/x"})
@@ -150,37 +166,33 @@ var metadataRows = []row{
 				t.Errorf("got %v", got)
 			}
 		}},
-		{name: "no path", run: func(t *testing.T, s *server) {
-			for _, path := range []string{"token", "//evil.example/token", "http://evil.example/token", "/token?x=1", "/token#x", "ftp://x.example/", "https:///x", "https://u:p@x.example/"} {
-				func() {
-					defer func() {
-						if recover() == nil {
-							t.Errorf("takes %s", path)
-						}
-					}()
-					handler.Metadata(s.ours, handler.Paths{Token: path})
-				}()
+		{name: "refused", run: func(t *testing.T, s *server) {
+			refuses := func(what string, m *grants.Manager, paths handler.Paths) {
+				t.Helper()
+				panics(t, what, func() { handler.Metadata(m, paths) })
 			}
+			for _, path := range []string{
+				"token", "//evil.example/token", "http://evil.example/token", "http://localhost.evil.example/", "/token?x=1", "/token?", "/token#x", "/token#",
+				"ftp://x.example/", "https:///x", "https://:443/x", "https:x", "https://u:p@x.example/", "/a b", "/a\r\nb", `/"`, `/\evil.example`, "/tökén", "/%zz",
+			} {
+				refuses(path, s.ours, handler.Paths{Token: path})
+				refuses(path, s.ours, handler.Paths{Token: "/token", Authorize: path})
+				refuses(path, s.ours, handler.Paths{Token: "/token", Revoke: path})
+				refuses(path, s.ours, handler.Paths{Token: "/token", Introspect: path})
+			}
+			for _, scope := range []string{"", "read write", `"`, "é"} {
+				refuses(scope, s.ours, handler.Paths{Token: "/token", Scopes: []string{"read", scope}})
+			}
+			refuses("no token endpoint", s.ours, handler.Paths{Authorize: "/authorize"})
+			refuses("no issuer", grants.New(s.store), allPaths)
+			refuses("no manager", nil, allPaths)
 		}},
 	}},
 	{"MD-04", each(testCase{}, map[string][2]string{
 		"Host": {"Host", "evil.example"}, "X-Forwarded-Host": {"X-Forwarded-Host", "evil.example"}, "X-Forwarded-Proto": {"X-Forwarded-Proto", "http"}, "Forwarded": {"Forwarded", "host=evil.example"},
 	}, func(t *testing.T, s *server, header [2]string) {
-		// The Host of a request is no header to Go's client.
-		ask := func(path string) map[string]any {
-			r := httptest.NewRequest("GET", path, nil)
-			r.Header.Set(header[0], header[1])
-			if header[0] == "Host" {
-				r.Host = header[1]
-			}
-			w := httptest.NewRecorder()
-			s.mux.ServeHTTP(w, r)
-			var members map[string]any
-			json.Unmarshal(w.Body.Bytes(), &members)
-			return members
-		}
-		isJSON(t, ask(wellKnown), fullMetadata)
-		if got := ask(wellKnownResource + "/v1"); got["resource"] != theAPI.Resource {
+		isJSON(t, s.get(t, wellKnown, header).document(t), fullMetadata)
+		if got := s.get(t, wellKnownResource+"/v1", header).document(t); got["resource"] != theAPI.Resource {
 			t.Errorf("got %v", got)
 		}
 		v := s.alice()
@@ -206,7 +218,7 @@ var metadataRows = []row{
 			isJSON(t, s.get(t, wellKnownResource).document(t), map[string]any{"resource": "https://api.example", "bearer_methods_supported": words("header")})
 		}},
 		{name: "where the challenge leads", run: func(t *testing.T, s *server) {
-			s.mux.Handle("GET /v1/things", middleware.Bearer(s.ours, middleware.Realm("api"), middleware.ResourceMetadata(theAPI.MetadataURL()))(http.HandlerFunc(whoami)))
+			s.guard("GET /v1/things", nil, middleware.ResourceMetadata(theAPI.MetadataURL()))
 			challenge := s.get(t, "/v1/things").header.Get("WWW-Authenticate")
 			_, url, _ := strings.Cut(challenge, `resource_metadata="https://api.example`)
 			path, _, ok := strings.Cut(url, `"`)
@@ -221,85 +233,148 @@ var metadataRows = []row{
 			for resource, want := range map[string]string{
 				"https://api.example": "https://api.example" + wellKnownResource, "https://api.example/": "https://api.example" + wellKnownResource,
 				"https://api.example:8443/v1/x": "https://api.example:8443" + wellKnownResource + "/v1/x", "http://127.0.0.1:8080/api": "http://127.0.0.1:8080" + wellKnownResource + "/api",
-				"https://api.example/v1?t=1": "https://api.example" + wellKnownResource + "/v1?t=1",
+				"https://api.example/v1?t=1": "https://api.example" + wellKnownResource + "/v1?t=1", "https://api.example/?t=1": "https://api.example" + wellKnownResource + "?t=1",
+				"https://api.example?t=1": "https://api.example" + wellKnownResource + "?t=1", "https://api.example/v1/": "https://api.example" + wellKnownResource + "/v1",
+				"https://api.example/a%2Fb": "https://api.example" + wellKnownResource + "/a%2Fb", "http://[::1]:8080/": "http://[::1]:8080" + wellKnownResource,
 			} {
 				if got := (middleware.Resource{Resource: resource}).MetadataURL(); got != want {
 					t.Errorf("%s: got %s, want %s", resource, got, want)
 				}
 			}
-			for _, bad := range []string{"", "api", "/api", "http://api.example", "https://api.example#x", "https://api.example/#", "https://u:p@api.example", "https:///x"} {
-				for _, r := range []middleware.Resource{{Resource: bad}, {Resource: "https://api.example", AuthorizationServers: []string{bad}}} {
-					func() {
-						defer func() {
-							if recover() == nil {
-								t.Errorf("takes %+v", r)
-							}
-						}()
-						middleware.ProtectedResource(r)
-					}()
-				}
+		}},
+		{name: "refused", run: func(t *testing.T, s *server) {
+			for _, bad := range []string{
+				"", "api", "/api", "http://api.example", "http://localhost.evil.example", "https://api.example#x", "https://api.example/#", "https://u:p@api.example",
+				"https:///x", "https://:443", "https:api.example", "ftp://api.example", "https://api.example/a b", `https://api.example/"`, "https://api.example/ü", "https://api.example/\n",
+			} {
+				panics(t, bad, func() { middleware.ProtectedResource(middleware.Resource{Resource: bad}) })
+				panics(t, bad, func() { middleware.Resource{Resource: bad}.MetadataURL() })
+				panics(t, "issuer "+bad, func() {
+					middleware.ProtectedResource(middleware.Resource{Resource: "https://api.example", AuthorizationServers: []string{issuer, bad}})
+				})
+			}
+			panics(t, "issuer with query", func() {
+				middleware.ProtectedResource(middleware.Resource{Resource: "https://api.example", AuthorizationServers: []string{"https://auth.example?a=b"}})
+			})
+			for _, scope := range []string{"", "read write", `"`, "é"} {
+				panics(t, "scope "+scope, func() {
+					middleware.ProtectedResource(middleware.Resource{Resource: "https://api.example", Scopes: []string{"read", scope}})
+				})
 			}
 		}},
 	}},
-	{"T-21", append(each(testCase{}, same("/cors/token", "/cors/revoke"), func(t *testing.T, s *server, path string) {
+	{"T-21", slices.Concat(each(testCase{foreign: true}, same("/cors/token", "/cors/revoke"), func(t *testing.T, s *server, path string) {
 		body, client := goodToken, as("svc")
 		if path == "/cors/revoke" {
 			body = "token=x"
 		}
-		asking := [][2]string{{"Access-Control-Request-Method", "POST"}, {"Access-Control-Request-Headers", "authorization"}}
-		a := s.send(t, "OPTIONS", path, nil, append(asking, [2]string{"Origin", "https://spa.example"})...)
-		h := a.header
-		if a.status != 204 || h.Get("Access-Control-Allow-Origin") != "https://spa.example" || h.Get("Access-Control-Allow-Methods") != "POST" ||
-			!strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") || !slices.Contains(h.Values("Vary"), "Origin") || h.Get("Access-Control-Allow-Credentials") != "" {
+		preflight := func(origins ...string) *answer {
+			headers := [][2]string{{"Access-Control-Request-Method", "POST"}, {"Access-Control-Request-Headers", "authorization"}}
+			for _, origin := range origins {
+				headers = append(headers, [2]string{"Origin", origin})
+			}
+			a := s.send(t, "OPTIONS", path, nil, headers...)
+			if a.header.Get("Vary") != "Origin" {
+				t.Errorf("%s: got %s", origins, a)
+			}
+			return a
+		}
+		cors := func(a *answer) map[string]string {
+			said := make(map[string]string)
+			for name, values := range a.header {
+				if strings.HasPrefix(name, "Access-Control-") {
+					said[name] = strings.Join(values, " and ")
+				}
+			}
+			return said
+		}
+		a := preflight("https://spa.example")
+		if want := map[string]string{
+			"Access-Control-Allow-Origin": "https://spa.example", "Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": "Authorization, Content-Type", "Access-Control-Max-Age": "7200",
+		}; a.status != 204 || a.body != "" || !maps.Equal(cors(a), want) {
 			t.Errorf("got %s", a)
 		}
-		for _, headers := range [][][2]string{{client}, {basic("svc", "wrong-secret")}} {
-			a = s.post(t, path, body, append(headers, [2]string{"Origin", "https://spa.example"})...)
-			if a.header.Get("Access-Control-Allow-Origin") != "https://spa.example" || !slices.Contains(a.header.Values("Vary"), "Origin") {
+		readable := map[string]string{"Access-Control-Allow-Origin": "https://spa.example", "Access-Control-Expose-Headers": "Retry-After, WWW-Authenticate"}
+		for _, c := range []struct {
+			headers [][2]string
+			status  int
+		}{{[][2]string{client}, 200}, {[][2]string{basic("svc", "wrong-secret")}, 401}} {
+			a = s.post(t, path, body, append(c.headers, [2]string{"Origin", "https://spa.example"})...)
+			if a.status != c.status || !maps.Equal(cors(a), readable) || a.header.Get("Vary") != "Origin" {
 				t.Errorf("got %s", a)
 			}
 		}
-		for _, origin := range []string{"https://evil.example", "null", "https://spa.example.evil.example", "http://spa.example", "https://spa.example:443"} {
-			a := s.send(t, "OPTIONS", path, nil, append(asking, [2]string{"Origin", origin})...)
-			if a.status != 405 || !slices.Contains(a.header.Values("Vary"), "Origin") {
-				t.Errorf("%s: got %s", origin, a)
-			}
-			a.noCORS(t)
-			if a = s.post(t, path, body, client, [2]string{"Origin", origin}); a.status != 200 {
-				t.Errorf("%s: got %s", origin, a)
-			}
-			a.noCORS(t)
-		}
-	}), testCase{name: "origins", run: func(t *testing.T, s *server) {
-		for _, bad := range []string{"*", "null", "", "spa.example", "https://spa.example/", "https://*.example", "http://spa.example", "https://SPA.example", "https://a.example,https://b.example"} {
-			func() {
-				defer func() {
-					if recover() == nil {
-						t.Errorf("takes %q", bad)
-					}
-				}()
-				handler.AllowOrigins(bad)
-			}()
-		}
-		handler.AllowOrigins("https://spa.example:8443", "http://localhost:3000")
-	}}, testCase{name: "not at authorize", run: func(t *testing.T, s *server) {
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest("GET", "/authorize", nil)
-		r.Header.Set("Origin", "https://spa.example")
-		handler.Authorize(s.ours, s.who, handler.AllowOrigins("https://spa.example")).ServeHTTP(w, r)
-		for name := range w.Header() {
-			if strings.HasPrefix(name, "Access-Control-") {
-				t.Errorf("has %s", name)
+		for _, method := range []string{"GET", "OPTIONS"} { // no preflight
+			if a = s.send(t, method, path, nil, [2]string{"Origin", "https://spa.example"}); a.status != 405 || !maps.Equal(cors(a), readable) {
+				t.Errorf("got %s", a)
 			}
 		}
-	}})},
+		for _, origins := range [][]string{
+			{"https://evil.example"}, {"null"}, {""}, {}, {"*"}, {"https://spa.example.evil.example"}, {"https://evilspa.example"}, {"http://spa.example"}, {"https://spa.example:443"},
+			{"https://SPA.example"}, {"https://spa.example/"}, {"https://spa.example", "https://evil.example"}, {"https://spa.example, https://evil.example"},
+		} {
+			if a := preflight(origins...); a.status != 405 || len(cors(a)) > 0 {
+				t.Errorf("%s: got %s", origins, a)
+			}
+			headers := [][2]string{client}
+			for _, origin := range origins {
+				headers = append(headers, [2]string{"Origin", origin})
+			}
+			if a = s.post(t, path, body, headers...); a.status != 200 || len(cors(a)) > 0 || a.header.Get("Vary") != "Origin" {
+				t.Errorf("%s: got %s", origins, a)
+			}
+		}
+	}), each(testCase{}, same("/cors/authorize", "/cors/introspect"), func(t *testing.T, s *server, path string) { // ignore it: row G-07
+		for _, method := range []string{"OPTIONS", "GET", "POST"} {
+			a := s.send(t, method, path, nil, [2]string{"Origin", "https://spa.example"}, [2]string{"Access-Control-Request-Method", "POST"})
+			if method == "OPTIONS" && a.status != 405 {
+				t.Errorf("got %s", a)
+			}
+		}
+	}), []testCase{{name: "several options", run: func(t *testing.T, s *server) {
+		s.mux.Handle("/several", handler.Token(s.ours, handler.AllowOrigins("https://a.example"), handler.AllowOrigins(), handler.AllowOrigins("https://b.example:8443", "http://localhost:3000", "http://[::1]:3000")))
+		for _, origin := range []string{"https://a.example", "https://b.example:8443", "http://localhost:3000", "http://[::1]:3000"} {
+			r := httptest.NewRequest("POST", "/several", nil)
+			r.Header.Set("Origin", origin)
+			w := httptest.NewRecorder()
+			s.mux.ServeHTTP(w, r)
+			if got := w.Header().Get("Access-Control-Allow-Origin"); got != origin {
+				t.Errorf("%s: got %q", origin, got)
+			}
+		}
+	}}, {name: "refused", run: func(t *testing.T, s *server) {
+		for _, bad := range []string{
+			"*", "null", "", "spa.example", "//spa.example", "https://spa.example/", "https://spa.example/x", "https://spa.example?", "https://spa.example#", "https://*.example", "https://*",
+			"http://spa.example", "http://localhost.evil.example", "HTTPS://spa.example", "https://SPA.example", "https://spä.example", "https://a.example,https://b.example", "https://a.example https://b.example",
+			"https://spa.example:", "https://spa.example:443", "https://spa.example:0443", "http://localhost:80", "https://:443", "https://", "https://u@spa.example", "https://spa.example\n", "https://a:1:2", "file://", "ftp://spa.example",
+		} {
+			panics(t, bad, func() { handler.AllowOrigins("https://spa.example", bad) })
+		}
+	}}})},
 }
 
-func (a *answer) noCORS(t *testing.T) {
+// panics fails unless build does, which was given something that makes no sense.
+func panics(t *testing.T, what string, build func()) {
 	t.Helper()
-	for name := range a.header {
-		if strings.HasPrefix(name, "Access-Control-") {
-			t.Errorf("has %s: %s", name, a)
+	defer func() {
+		t.Helper()
+		if recover() == nil {
+			t.Errorf("takes %q", what)
 		}
-	}
+	}()
+	build()
 }
+
+// issuerWithPath is served under the well-known path that its own follows, without the final slash (RFC 8414 3.1).
+func issuerWithPath(name, issuer string) testCase {
+	return testCase{name: name, run: func(t *testing.T, s *server) {
+		s.mux.Handle(wellKnown+"/t1", handler.Metadata(grants.New(s.store, grants.Issuer(issuer)), handler.Paths{Token: "/t1/token"}))
+		members := s.get(t, wellKnown+"/t1").document(t)
+		if members["issuer"] != issuer || members["token_endpoint"] != "https://auth.example/t1/token" {
+			t.Errorf("got %v", members)
+		}
+	}}
+}
+
+// ownGrant is a grant type that an application has added.
+var ownGrant = grants.Extension{Name: "urn:example:own", Grant: func(context.Context, *grants.Request) (grants.Issue, error) { return grants.Issue{}, nil }}

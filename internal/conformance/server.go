@@ -93,6 +93,8 @@ func (s *server) mount() {
 	if s.ours != nil {
 		s.mux.Handle("/authorize", handler.Authorize(s.ours, s.who))
 		s.mux.Handle("/introspect", handler.Introspect(s.ours))
+		s.mux.Handle("/cors/authorize", handler.Authorize(s.ours, s.who, handler.AllowOrigins("https://spa.example")))
+		s.mux.Handle("/cors/introspect", handler.Introspect(s.ours, handler.AllowOrigins("https://spa.example")))
 		s.mux.Handle(wellKnown, handler.Metadata(s.ours, allPaths))
 		s.mux.Handle(wellKnownResource+"/v1", middleware.ProtectedResource(theAPI))
 		s.mux.Handle("/account/apps", handler.ConnectedApps(s.ours, s.who))

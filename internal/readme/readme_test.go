@@ -34,12 +34,13 @@ import (
 
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/handler"
+	"github.com/ostiary-go/ostiary/middleware"
 	"github.com/ostiary-go/ostiary/storage"
 	"github.com/ostiary-go/ostiary/storage/bolt"
 )
 
 var (
-	_, _ = time.Hour, url.QueryEscape // not every block uses everything
+	_, _, _ = time.Hour, url.QueryEscape, middleware.Token // not every block uses everything
 	sum storage.Digest
 	mux = http.NewServeMux()
 	sessions application
