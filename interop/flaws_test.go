@@ -32,8 +32,7 @@ import (
 )
 
 // TestFlaws shows what go-oauth2's own implementation gets wrong, and that we hold: one subtest for
-// each row of the list of its flaws. Of rows 7, 15 and 21 that is as much as needs no authorization
-// endpoint and no introspection; row 8 is about JWTs.
+// each row of the list of its flaws; row 8 is about JWTs.
 func TestFlaws(t *testing.T) {
 	for _, flaw := range []struct {
 		row  int
@@ -235,7 +234,8 @@ func redirectURIByHostSuffix(t *testing.T) {
 
 func openRedirector(t *testing.T) {
 	const evil = "https://evil.test/cb"
-	upstream, m := theirs(t, newUpstream(t, nil)), newGrants(t)
+	upstream, m := theirs(t, newUpstream(t, nil)), newGrants(t, grants.Issuer("https://auth.example"))
+	s := ours(t, m)
 	for client, want := range map[string]error{"a": oerr.ErrInvalidRedirectURI, "nobody": oerr.ErrInvalidClient} {
 		query := signIn(client)
 		query.Set("redirect_uri", evil)
@@ -246,6 +246,9 @@ func openRedirector(t *testing.T) {
 		tgr.RedirectURI = evil
 		if info, err := m.GenerateAuthToken(t.Context(), oauth2.Code, tgr); err != want {
 			t.Errorf("%s: %v, %v, want %v", client, info, err, want)
+		}
+		if a := s.authorize(t, query); a.status != 400 || a.header.Get("Location") != "" || strings.Contains(a.body, evil) {
+			t.Errorf("%s: got %s", client, a)
 		}
 	}
 }
@@ -331,7 +334,7 @@ func implicitAndPassword(t *testing.T) {
 	anybody := func(s *server.Server) {
 		s.PasswordAuthorizationHandler = func(context.Context, string, string, string) (string, error) { return "alice", nil }
 	}
-	upstream, m := theirs(t, newUpstream(t, nil), anybody), newGrants(t)
+	upstream, m := theirs(t, newUpstream(t, nil), anybody), newGrants(t, grants.Issuer("https://auth.example"))
 	query := signIn("a")
 	query.Set("response_type", "token")
 	if fragment := upstream.authorize(t, query).location(t).Fragment; !strings.Contains(fragment, "access_token=") {
@@ -343,6 +346,9 @@ func implicitAndPassword(t *testing.T) {
 
 	upstream.token(t, as("a"), "grant_type", "password", "username", "alice", "password", "guess").ok(t)
 	s := ours(t, m)
+	if to := s.authorize(t, query).location(t); to.Fragment != "" || to.Query().Get("error") != "unsupported_response_type" {
+		t.Errorf("sent to %s", to)
+	}
 	for _, gt := range []string{"password", "implicit", "__implicit"} {
 		s.token(t, as("a"), "grant_type", gt, "username", "alice", "password", "guess").is(t, 400, "unsupported_grant_type")
 	}
@@ -567,13 +573,19 @@ func noRevocationNoMiddleware(t *testing.T) {
 		}
 	}
 
-	s := ours(t, newGrants(t))
+	s := ours(t, newGrants(t, grants.Issuer("https://auth.example")))
 	pair := s.pair(t, "a")
 	s.works(t, pair.access())
+	if a := s.post(t, "/introspect", as("a"), "token", pair.access()); a.members["active"] != true || a.member("sub") != "alice" {
+		t.Errorf("got %s", a)
+	}
 	if a := s.post(t, "/revoke", as("a"), "token", pair.access()); a.status != 200 || a.body != "" {
 		t.Errorf("got %s", a)
 	}
 	s.dead(t, pair.access())
+	if a := s.post(t, "/introspect", as("a"), "token", pair.access()); strings.TrimSpace(a.body) != `{"active":false}` {
+		t.Errorf("got %s", a)
+	}
 }
 
 func anyGrantType(t *testing.T) {
