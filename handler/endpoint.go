@@ -98,12 +98,7 @@ func (e *endpoint) post(do action) http.Handler {
 // may hold anything.
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, do action) (body []byte, err error) {
 	defer func() {
-		switch p := recover(); p {
-		case nil:
-		case http.ErrAbortHandler:
-			panic(p)
-		default:
-			e.manager.Logger().ErrorContext(r.Context(), "oauth: panic", "stack", string(debug.Stack()))
+		if logPanic(r.Context(), e.manager.Logger(), recover()) {
 			err = &grants.Error{Code: serverError, Description: somethingWrong}
 		}
 	}()
@@ -129,6 +124,18 @@ func (e *endpoint) do(r *request, do action) (map[string]any, error) {
 		return nil, err
 	}
 	return do(r, ask)
+}
+
+// logPanic tells whether there was a panic, and logs where. One that aborts the answer goes on.
+func logPanic(ctx context.Context, l *slog.Logger, p any) bool {
+	switch p {
+	case nil:
+		return false
+	case http.ErrAbortHandler:
+		panic(p)
+	}
+	l.ErrorContext(ctx, "oauth: panic", "stack", string(debug.Stack()))
+	return true
 }
 
 // logFailure logs what went wrong on this side, without anything that the client sent: the words of a

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -78,12 +77,7 @@ func (s *site) serve(methods ...string) func(answer func(w http.ResponseWriter, 
 // guarded runs answer. A panic in it becomes an error; the log gets its place, not its value.
 func (s *site) guarded(w http.ResponseWriter, r *http.Request, answer func(w http.ResponseWriter, r *http.Request) error) (err error) {
 	defer func() {
-		switch p := recover(); p {
-		case nil:
-		case http.ErrAbortHandler:
-			panic(p)
-		default:
-			s.manager.Logger().ErrorContext(r.Context(), "oauth: panic", "stack", string(debug.Stack()))
+		if logPanic(r.Context(), s.manager.Logger(), recover()) {
 			err = &pageError{http.StatusInternalServerError, nil}
 		}
 	}()

@@ -28,6 +28,16 @@ func folder() (dir string, done func()) {
 	return dir, func() { os.RemoveAll(dir) }
 }
 
+// opened is a store in a folder of its own.
+func opened() (store *bolt.Store, done func()) {
+	dir, remove := folder()
+	store, err := bolt.Open(filepath.Join(dir, "auth.db"))
+	if err != nil {
+		panic(err)
+	}
+	return store, func() { store.Close(); remove() }
+}
+
 // granted stores a grant of ann's.
 func granted(store *bolt.Store, id storage.ID) {
 	now := time.Now()
@@ -271,14 +281,8 @@ func ExampleReadOnly() {
 
 // A store tells of its changes before it makes them, and when they are through.
 func ExampleStore_Watch() {
-	dir, done := folder()
+	store, done := opened()
 	defer done()
-	store, err := bolt.Open(filepath.Join(dir, "auth.db"))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer store.Close()
 	stop := store.Watch(func(c storage.Changes) (changed func()) {
 		fmt.Println("about to change:", len(c.Grants), "grant")
 		return func() { fmt.Println("through") }
@@ -297,14 +301,8 @@ func ExampleStats_MeanBatch() {
 
 // Instances that start at once on one file agree on one key.
 func ExampleStore_Secret() {
-	dir, done := folder()
+	store, done := opened()
 	defer done()
-	store, err := bolt.Open(filepath.Join(dir, "auth.db"))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer store.Close()
 	fresh := make([]byte, 32)
 	rand.Read(fresh)
 	key, err := store.Secret(context.Background(), "sealing", func(old []byte) ([]byte, error) {

@@ -31,40 +31,18 @@ var brokenWatch = []brokenStore{
 		return func(c storage.Changes) func() { changing(c); return func() {} }
 	}),
 	{"Watch/before", "tells after readers have seen it", func(a *altered) {
-		var mu sync.Mutex
-		var all []watch
-		a.watch = func(changing func(storage.Changes) func()) func() {
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, changing)
-			return func() {}
-		}
+		tellAll := a.tellItself()
 		a.update = func(ctx context.Context, id storage.ID, do change) error {
 			err := a.memory.Update(ctx, id, do)
 			time.Sleep(time.Millisecond)
-			mu.Lock()
-			defer mu.Unlock()
-			for _, changing := range all {
-				changing(storage.Changes{Grants: []storage.ID{id}})()
-			}
+			tellAll(id)
 			return err
 		}
 	}},
 	{"Watch/through", "says that it is through before it is", func(a *altered) {
-		var mu sync.Mutex
-		var all []watch
-		a.watch = func(changing func(storage.Changes) func()) func() {
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, changing)
-			return func() {}
-		}
+		tellAll := a.tellItself()
 		a.update = func(ctx context.Context, id storage.ID, do change) error {
-			mu.Lock()
-			for _, changing := range all {
-				changing(storage.Changes{Grants: []storage.ID{id}})()
-			}
-			mu.Unlock()
+			tellAll(id)
 			time.Sleep(time.Millisecond)
 			return a.memory.Update(ctx, id, do)
 		}
@@ -94,6 +72,25 @@ var brokenWatch = []brokenStore{
 			return stop
 		}
 	}},
+}
+
+// tellItself keeps the watchers from the memory store; what it returns tells them of a grant.
+func (a *altered) tellItself() (tellAll func(storage.ID)) {
+	var mu sync.Mutex
+	var all []watch
+	a.watch = func(changing func(storage.Changes) func()) func() {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, changing)
+		return func() {}
+	}
+	return func(id storage.ID) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, changing := range all {
+			changing(storage.Changes{Grants: []storage.ID{id}})()
+		}
+	}
 }
 
 type secretOf = func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error)
