@@ -2,6 +2,7 @@ package handler
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/ostiary-go/ostiary/grants"
 )
@@ -17,7 +18,7 @@ func Introspect(m *grants.Manager, options ...Option) http.Handler {
 	if m == nil {
 		panic("handler: Introspect: no manager")
 	}
-	e := newEndpoint(m, append(options, Dialect{}))
+	e := newEndpoint(m, slices.Concat(options, []Option{Dialect{}})) // the slice is the caller's
 	e.origins = nil
 	return e.post(func(r *request, ask *grants.Request) (map[string]any, error) {
 		if r.unreadable != nil {
