@@ -3,8 +3,9 @@
 // Each endpoint is one function that takes the manager and returns a handler for any mux. Mount it
 // without a method: it answers the others itself.
 //
-//	mux.Handle("/oauth/token", handler.Token(manager))   // RFC 6749 3.2
-//	mux.Handle("/oauth/revoke", handler.Revoke(manager)) // RFC 7009
+//	mux.Handle("/oauth/token", handler.Token(manager))           // RFC 6749 3.2
+//	mux.Handle("/oauth/revoke", handler.Revoke(manager))         // RFC 7009
+//	mux.Handle("/oauth/introspect", handler.Introspect(manager)) // RFC 7662
 //
 // Parameters are read from the body alone, errors are answered as RFC 6749 5.2 says, a store that fails
 // is answered 503 and logged, and nothing that was sent comes back in an answer or a log. Every handler
@@ -40,7 +41,7 @@ type manager interface {
 	Logger() *slog.Logger
 }
 
-// endpoint is what the token and revocation endpoints have in common.
+// endpoint is what the token, revocation and introspection endpoints have in common.
 type endpoint struct {
 	options
 	manager manager

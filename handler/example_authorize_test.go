@@ -124,17 +124,3 @@ func ExampleConnectedApps() {
 	fmt.Println(w.Code, strings.Contains(w.Body.String(), `"client_id":"web","name":"Web shop","scope":"read"`))
 	// Output: 200 true
 }
-
-// A client asks about a token of its own.
-func ExampleIntrospect() {
-	manager, done := issuing()
-	defer done()
-	pair, _ := manager.Issue(context.Background(), grants.Issue{Client: "app", User: "alice", Scope: "read"})
-	answer := post(handler.Introspect(manager), url.Values{"token": {pair.GetAccess()}})
-	fmt.Println(answer.Code, strings.Contains(answer.Body.String(), `"sub":"alice"`))
-	manager.End(context.Background(), storage.Filter{User: "alice"})
-	fmt.Println(post(handler.Introspect(manager), url.Values{"token": {pair.GetAccess()}}).Body)
-	// Output:
-	// 200 true
-	// {"active":false}
-}
