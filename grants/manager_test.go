@@ -628,6 +628,14 @@ func TestEncodingWithoutKinds(t *testing.T) {
 		refused(grants.Request{GrantType: "refresh_token", RefreshToken: other})
 	}
 	refused(grants.Request{GrantType: "authorization_code", Code: pair.GetAccess(), CodeVerifier: verifier})
+	for token, refresh := range map[string]bool{pair.GetAccess(): false, pair.GetRefresh(): true} {
+		if i := introspectAs(t, m, "app", token); !i.Active || i.Refresh != refresh {
+			t.Errorf("got %+v, want it active, a refresh token: %t", i, refresh)
+		}
+	}
+	if i := introspectAs(t, m, "app", code); i.Active {
+		t.Errorf("a code is told about: %+v", i)
+	}
 	lives("after all that", pair.GetAccess(), pair.GetRefresh())
 
 	next := asApp(t, m, grants.Request{GrantType: "refresh_token", RefreshToken: pair.GetRefresh()})

@@ -121,6 +121,7 @@ func TestRealmIsQuoted(t *testing.T) {
 	const realm = `the "new" api\v2 \"`
 	for name, h := range map[string]http.Handler{
 		"Token": handler.Token(newManager(t), handler.Realm(realm)), "Revoke": handler.Revoke(newManager(t), handler.Realm(realm)),
+		"Introspect": handler.Introspect(newManager(t), handler.Realm(realm)),
 	} {
 		r := httptest.NewRequest("POST", "/", strings.NewReader("grant_type=client_credentials&token=x"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -12,7 +12,6 @@ import (
 
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/handler"
-	"github.com/ostiary-go/ostiary/storage"
 )
 
 // authorization is a good request to the authorization endpoint.

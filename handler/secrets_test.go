@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -49,11 +50,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 		r := httptest.NewRequest("POST", path, strings.NewReader(values.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w := httptest.NewRecorder()
-		if path == "/token" {
-			handler.Token(m).ServeHTTP(w, r)
-		} else {
-			handler.Revoke(m).ServeHTTP(w, r)
-		}
+		map[string]http.Handler{"/token": handler.Token(m), "/revoke": handler.Revoke(m), "/introspect": handler.Introspect(m)}[path].ServeHTTP(w, r)
 		members := map[string]any{}
 		json.Unmarshal(w.Body.Bytes(), &members)
 		got := map[string]string{}
@@ -88,6 +85,10 @@ func TestSecretsAreNowhere(t *testing.T) {
 	protected := httptest.NewRequest("GET", "/", nil)
 	protected.Header.Set("Authorization", "Bearer "+second["access_token"])
 	middleware.Bearer(m)(middleware.Scope("admin")(nil)).ServeHTTP(httptest.NewRecorder(), protected)
+	for _, token := range []string{second["access_token"], second["refresh_token"], first["refresh_token"], code} {
+		ask("/introspect", generated, "token", token)
+		ask("/introspect", "a wrong secret", "token", token)
+	}
 	ask("/revoke", generated, "token", second["access_token"])
 	ask("/token", generated, "grant_type", "authorization_code", "code", code, "code_verifier", verifier) // a replay
 	ask("/revoke", generated, "token", first["refresh_token"])

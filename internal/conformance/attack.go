@@ -245,6 +245,12 @@ var attackRows = []row{
 			t.Errorf("a handler sees %s", seen)
 		}
 		s.sees(t, s.get(t, "/users", bearer(victim.access())), victim)
+		if a := s.introspect(t, "rs", access).active(t); a.member("client_id") != "alice" || a.members["sub"] != nil {
+			t.Errorf("a resource server is told %s", a)
+		}
+		if a := s.introspect(t, "rs", victim.access()).active(t); a.member("client_id") != "web" || a.member("sub") != "alice" {
+			t.Errorf("a resource server is told %s", a)
+		}
 	}}),
 	{"ATK-27", each(testCase{foreign: true}, map[string]string{"Basic": "Basic ", "Token": "Token ", "JWT": "JWT ", "no scheme": ""}, func(t *testing.T, s *server, scheme string) {
 		path, pair := s.goodAt(t)

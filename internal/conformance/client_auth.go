@@ -56,6 +56,9 @@ var clientRows = []row{
 			for _, secret := range []string{"", "web-secret"} {
 				s.prove(t, "/token", by("web", secret), refreshment("x")...).e401(t)
 				s.prove(t, "/revoke", by("web", secret), "token", "x").e401(t)
+				if s.ours != nil {
+					s.prove(t, "/introspect", by("web", secret), "token", "x").e401(t)
+				}
 			}
 		}
 	})), testCase{name: "same work", run: func(t *testing.T, s *server) {
@@ -178,6 +181,9 @@ var clientRows = []row{
 			s.unchanged(t, func() {
 				s.token(t, goodToken, authorization("Basic " + base64Of(credentials))[0]).e401(t)
 				s.revoke(t, "token=x", authorization("Basic " + base64Of(credentials))[0]).e401(t)
+				if s.ours != nil {
+					s.post(t, "/introspect", "token=x", authorization("Basic " + base64Of(credentials))[0]).e401(t)
+				}
 			})
 		})},
 	{"C-16", append(each(testCase{foreign: true}, map[string]proof{
@@ -246,6 +252,7 @@ var clientRows = []row{
 				s.refuses(t, owned, by("web", "web-secret"), (*answer).e401)
 			}
 			owned = s.prove(t, "/token", credentials["Basic"]("web", "new-secret"), refreshment(owned.refresh())...).ok(t)
+			s.prove(t, "/introspect", credentials["post"]("web", "new-secret"), "token", owned.access()).active(t)
 			s.prove(t, "/revoke", credentials["post"]("web", "new-secret"), "token", owned.access()).done(t)
 			s.dead(t, owned.access())
 		}},
@@ -316,7 +323,8 @@ func (s *server) prove(t *testing.T, path string, p proof, namesAndValues ...str
 	return s.post(t, path, form(append(namesAndValues, p.params...)...), p.headers...)
 }
 
-// accepted is a case in which the proof is good at both endpoints.
+// accepted is a case in which the proof is good at all endpoints, but that introspection is not for public
+// clients.
 func accepted(t *testing.T, s *server, p proof) {
 	owned := s.prepare(t, p)
 	a := s.prove(t, "/token", p, owned.next()...).ok(t)
@@ -332,7 +340,7 @@ func accepted(t *testing.T, s *server, p proof) {
 	s.dead(t, a.access())
 }
 
-// refusedAs is a case in which the proof is refused at both endpoints. Nothing is spent or revoked.
+// refusedAs is a case in which the proof is refused at all endpoints. Nothing is spent or revoked.
 func refusedAs(refused func(*answer, *testing.T) *answer) func(*testing.T, *server, proof) {
 	return func(t *testing.T, s *server, p proof) {
 		owned := s.prepare(t, p)
@@ -344,7 +352,7 @@ func refusedAs(refused func(*answer, *testing.T) *answer) func(*testing.T, *serv
 	}
 }
 
-// refuses fails unless a proof is refused at both endpoints, whatever is asked for, and changes nothing.
+// refuses fails unless a proof is refused at all endpoints, whatever is asked for, and changes nothing.
 func (s *server) refuses(t *testing.T, owned *answer, p proof, refused func(*answer, *testing.T) *answer) {
 	t.Helper()
 	s.unchanged(t, func() {

@@ -124,6 +124,28 @@ var introspectionRows = []row{
 				t.Errorf("got %s", a)
 			}
 		}},
+		{name: "imported", options: []grants.Option{grants.ImportedTokens()}, run: func(t *testing.T, s *server) {
+			_, err := s.ours.Import(t.Context(), grants.Import{
+				Client: "web", User: "alice", Scope: "read",
+				Access:  []grants.ImportedToken{{Token: "old-access"}, {Token: "old-access-2"}}, // which never expire
+				Refresh: grants.ImportedToken{Token: "old-refresh"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, access := range []string{"old-access", "old-access-2"} {
+				a := s.introspect(t, "rs", access).active(t)
+				if _, told := a.members["exp"]; told || a.member("sub") != "alice" || a.member("client_id") != "web" || a.scope() != "read" || a.member("token_type") != "Bearer" {
+					t.Errorf("got %s", a)
+				}
+				s.introspect(t, "two", access).inactive(t)
+			}
+			s.introspect(t, "web", "old-refresh").active(t)
+			s.introspect(t, "rs", "old-refresh").inactive(t)
+			s.refreshes(t, "web", "old-refresh")
+			s.introspect(t, "web", "old-refresh").inactive(t)
+			s.introspect(t, "rs", "old-access").active(t)
+		}},
 		{name: "audience", run: func(t *testing.T, s *server) {
 			for _, audience := range [][]string{{"https://api.example"}, {"https://api.example", "https://b.example"}} {
 				info, err := s.ours.Issue(t.Context(), grants.Issue{Client: "web", User: "alice", Audience: audience})
@@ -146,7 +168,13 @@ var introspectionRows = []row{
 		}},
 	}},
 	{"IN-02", each(testCase{moves: true}, deaths, func(t *testing.T, s *server, die death) {
-		token := die(t, s, s.pair(t, "web"))
+		pair := s.pair(t, "web")
+		for range 2 { // from the store, and from the cache
+			s.introspect(t, "web", pair.access()).active(t)
+			s.introspect(t, "web", pair.refresh()).active(t)
+			s.introspect(t, "rs", pair.access()).active(t)
+		}
+		token := die(t, s, pair)
 		s.unchanged(t, func() { s.introspect(t, "web", token).inactive(t) })
 		s.unchanged(t, func() { s.introspect(t, "rs", token).inactive(t) })
 	})},
@@ -231,15 +259,27 @@ var introspectionRows = []row{
 		s.introspect(t, "web", pair.refresh()).active(t)
 	}})},
 	{"ATK-23", append(each(testCase{moves: true}, deaths, func(t *testing.T, s *server, die death) {
+		pair := s.pair(t, "web")
+		s.introspect(t, "rs", pair.access()).active(t)
+		token := die(t, s, pair)
 		live := s.pair(t, "web")
-		token := die(t, s, s.pair(t, "web"))
-		for _, secret := range []string{token, live.access(), live.refresh(), "x"} {
-			a := s.introspect(t, "two", secret).inactive(t)
-			if a.header.Get("Content-Length") != "16" {
-				t.Errorf("got %s", a)
+		unknown := s.introspect(t, "two", "x").inactive(t)
+		unknown.header.Del("Date")
+		same := func(client, token string) {
+			a := s.introspect(t, client, token).inactive(t)
+			a.header.Del("Date")
+			if a.String() != unknown.String() {
+				t.Errorf("got %s, want %s", a, unknown)
 			}
 		}
+		for _, secret := range []string{token, live.access(), live.refresh()} {
+			same("two", secret)
+		}
+		for _, client := range []string{"web", "rs"} {
+			same(client, token)
+		}
 		s.dead(t, token)
+		s.lives(t, "web", live)
 	}), testCase{name: "walk", run: func(t *testing.T, s *server) { // a guess of what follows an ID ends nothing
 		pair := s.pair(t, "web")
 		for i := range 48 {
