@@ -32,8 +32,9 @@ type Ask struct {
 	// What the client asks for. They are zero where no client does.
 	Client    *storage.Client // read only
 	Scope     []string
-	Prompt    []string // OpenID Connect Core 3.1.2.1. With none, nothing that is shown reaches the browser
-	LoginHint string   // as it was sent: whom the client expects
+	Prompt    []string      // OpenID Connect Core 3.1.2.1. With none, nothing that is shown reaches the browser
+	MaxAge    time.Duration // since the sign-in, at most; see Login, which says whether it is over. Negative: any
+	LoginHint string        // as it was sent: whom the client expects
 	UILocales string
 }
 
@@ -168,10 +169,7 @@ func (a *authorizer) proceed(w http.ResponseWriter, r *http.Request, p *pending)
 // signedIn asks the application who the user is. The user has no ID if a login was shown. Who has to
 // sign in anew is sent to the login once.
 func (a *authorizer) signedIn(w http.ResponseWriter, r *http.Request, p *pending, asked *grants.Authorization) (User, *grants.Error) {
-	ask := Ask{
-		Client: asked.Client, Scope: asked.Scope, Prompt: asked.Prompt,
-		LoginHint: p.Values.Get("login_hint"), UILocales: p.Values.Get("ui_locales"),
-	}
+	ask := p.ask(asked)
 	silent := asked.Prompts("none")
 	if silent {
 		w = newVoid()
@@ -204,6 +202,13 @@ func (a *authorizer) signedIn(w http.ResponseWriter, r *http.Request, p *pending
 		return user, nil
 	}
 	return user, &grants.Error{Code: serverError, Description: somethingWrong, Cause: errors.New("the application was asked for a login, and has shown none")}
+}
+
+func (p *pending) ask(asked *grants.Authorization) Ask {
+	return Ask{
+		Client: asked.Client, Scope: asked.Scope, Prompt: asked.Prompt, MaxAge: time.Duration(asked.MaxAge) * time.Second,
+		LoginHint: p.Values.Get("login_hint"), UILocales: p.Values.Get("ui_locales"),
+	}
 }
 
 // isFresh tells whether the user has signed in as lately as the client demands (OpenID Connect Core
@@ -240,7 +245,7 @@ func (a *authorizer) decide(w http.ResponseWriter, r *http.Request, p *pending, 
 	}
 	back := *p
 	back.Asked, back.User, back.Shown = time.Now().Unix(), "", nil
-	ask := Ask{Client: asked.Client, Scope: asked.Scope, Prompt: asked.Prompt}
+	ask := p.ask(asked)
 	if ask.ReturnTo, err = a.returnTo(w, r, &back); err != nil {
 		return a.refuse(w, r, p, asked, "", asError(err))
 	}

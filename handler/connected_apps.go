@@ -41,7 +41,7 @@ func (c *connectedApps) answer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	shown, ask := w, Ask{ReturnTo: here(r)}
+	shown, ask := w, Ask{ReturnTo: here(r), MaxAge: -1}
 	if asJSON {
 		shown = newVoid()
 	}

@@ -78,7 +78,7 @@ var authorizeRows = []row{
 			a = v.get(t, "/authorize?"+sent)
 		}
 		next := a.login(t)
-		if ask := s.asks[0]; ask.LoginHint != "al ice" || ask.UILocales != "de en" || ask.Client.ID != "web" || !slices.Equal(ask.Scope, []string{"read", "write"}) || ask.Login {
+		if ask := s.asks[0]; ask.LoginHint != "al ice" || ask.UILocales != "de en" || ask.MaxAge >= 0 || ask.Client.ID != "web" || !slices.Equal(ask.Scope, []string{"read", "write"}) || ask.Login {
 			t.Errorf("asked %+v", ask)
 		}
 		v.signIn("alice")

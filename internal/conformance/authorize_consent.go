@@ -319,6 +319,9 @@ func signInAnew(t *testing.T, s *server, parameter, value string) {
 	time.Sleep(10 * time.Minute)
 	next := v.authorize(t, parameter, value).login(t)
 	asked := s.asks[len(s.asks)-1]
+	if max := map[string]time.Duration{"60": time.Minute, "0": 0}; parameter == "max_age" && asked.MaxAge != max[value] {
+		t.Errorf("the application was told max_age %v", asked.MaxAge)
+	}
 	if !asked.Login {
 		t.Error("the application was not told to show a login")
 	}
