@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/handler"
@@ -60,5 +61,30 @@ func TestSiteThatCanNotWork(t *testing.T) {
 			build()
 			t.Errorf("%s is built", name)
 		}()
+	}
+}
+
+// Where a client demands a new sign-in, an application may do it at once; one that shows no login, and
+// knows of none, is told of in the log and does not loop.
+func TestLoginAtOnce(t *testing.T) {
+	manager, done := issuing()
+	defer done()
+	for name, c := range map[string]struct {
+		anew   bool
+		status int
+		says   string
+	}{"signs in": {true, 200, ""}, "ignores it": {false, 303, "error=server_error"}} {
+		asked := 0
+		answer := get(handler.Authorize(manager, func(_ http.ResponseWriter, _ *http.Request, ask handler.Ask) (handler.User, error) {
+			asked++
+			user := handler.User{ID: "alice", AuthTime: time.Now().Add(-time.Hour)}
+			if ask.Login && c.anew {
+				user.AuthTime = time.Now()
+			}
+			return user, nil
+		}), authorization+"&prompt=login")
+		if answer.Code != c.status || !strings.Contains(answer.Header().Get("Location"), c.says) || asked != 2 {
+			t.Errorf("%s: asked %d times, %d %s", name, asked, answer.Code, answer.Header())
+		}
 	}
 }

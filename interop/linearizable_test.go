@@ -250,7 +250,11 @@ func someLives(t *testing.T, store testbed.Store, managers []*grants.Manager, fi
 				return
 			}
 			g := &grantLife{managers: managers, client: client, began: time.Now()}
-			g.live(t)
+			if i == 0 && len(managers) > 1 {
+				g.race(t)
+			} else {
+				g.live(t)
+			}
 			histories[i] = g.history
 		})
 	}
@@ -285,6 +289,27 @@ func (g *grantLife) live(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// race looks at a token that is being revoked, by the manager that revokes it until it is dead there, then by
+// the other one.
+func (g *grantLife) race(t *testing.T) {
+	g.by(t, g.managers[0], "issue", "")
+	if len(g.access) == 0 {
+		return
+	}
+	token := g.access[0]
+	g.by(t, g.managers[0], "validate", token)
+	var revoking sync.WaitGroup
+	revoking.Go(func() { g.by(t, g.managers[1], "revoke access", token) })
+	for range 1000 {
+		if !g.by(t, g.managers[1], "validate", token).ok {
+			break
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+	g.by(t, g.managers[0], "validate", token)
+	revoking.Wait()
 }
 
 // choose returns an operation that can be done with the tokens that are known.
@@ -324,10 +349,14 @@ func (g *grantLife) do(t *testing.T, do, token string) {
 	if do == "" {
 		do, token = g.choose()
 	}
-	m := g.managers[rand.N(len(g.managers))]
 	if do == "validate" && rand.N(3) == 0 { // or all looks come right after an answer
 		time.Sleep(rand.N(10 * time.Millisecond))
 	}
+	g.by(t, g.managers[rand.N(len(g.managers))], do, token)
+}
+
+// by has a manager do something, and notes it.
+func (g *grantLife) by(t *testing.T, m *grants.Manager, do, token string) told {
 	called := time.Since(g.began).Nanoseconds()
 	out, info, err := g.ask(t.Context(), m, do, token)
 	returned := time.Since(g.began).Nanoseconds()
@@ -346,6 +375,7 @@ func (g *grantLife) do(t *testing.T, do, token string) {
 		g.code = info.GetCode()
 	}
 	g.history = append(g.history, porcupine.Operation{Input: asked{do, token}, Call: called, Output: out, Return: returned})
+	return out
 }
 
 func (g *grantLife) ask(ctx context.Context, m *grants.Manager, do, token string) (out told, info oauth2.TokenInfo, err error) {

@@ -310,6 +310,13 @@ var consentRows = []row{
 		c.Scope = "read"
 		s.putClient(t, c)
 		s.unchanged(t, func() { v.approves(t, page).returned(t, "invalid_scope", "xyz") })
+	}}, testCase{name: "less is left of the whole", run: func(t *testing.T, s *server) {
+		v := s.alice()
+		page := v.authorize(t, "scope", without)
+		c := fixture("web")
+		c.Scope = "read"
+		s.putClient(t, c)
+		s.redeem(t, "web", v.approves(t, page).granted(t, "xyz")).ok(t).words(t, "read")
 	}})},
 }
 
