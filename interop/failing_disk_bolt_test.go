@@ -72,9 +72,10 @@ type storm struct {
 	done, refused, unavailable, inDoubt, withdrawn, inDoubtApplied int
 }
 
-// stormWrite leaves a word in the scope of a grant, or a client of that name.
+// stormWrite leaves a word in the scope of a grant, or a client or a secret of that name.
 type stormWrite struct {
-	grant  storage.ID // zero: a client
+	grant  storage.ID // zero: a client or a secret
+	secret bool
 	word   string
 	result fate
 }
@@ -180,9 +181,12 @@ func (s *storm) write(t *testing.T) {
 	case n < 80:
 		known = storage.ErrExists
 		err = s.store.Insert(ctx, &storage.Grant{ID: w.grant, Client: "web", User: "bob", Scope: w.word})
-	case n < 94:
+	case n < 91:
 		w.grant = storage.NewID()
 		err = s.store.Insert(ctx, &storage.Grant{ID: w.grant, Client: "web", User: "alice", Scope: w.word, Created: time.Now()})
+	case n < 94:
+		w.grant, w.secret = storage.ID{}, true
+		_, err = s.store.Secret(ctx, w.word, func(old []byte) ([]byte, error) { return append(old, w.word...), nil })
 	case n < 97:
 		w.grant = storage.ID{}
 		err = s.store.PutClient(ctx, &storage.Client{ID: w.word, Public: true, GrantTypes: []string{"refresh_token"}})
@@ -337,6 +341,9 @@ func (s *storm) hold(t *testing.T) {
 		if w.grant.IsZero() {
 			there = clients[w.word]
 		}
+		if w.secret {
+			there = s.keeps(t, w.word)
+		}
 		switch {
 		case w.result == unknownFate && there:
 			s.inDoubtApplied++
@@ -346,6 +353,16 @@ func (s *storm) hold(t *testing.T) {
 			t.Errorf("%s was refused and is there", w.word)
 		}
 	}
+}
+
+// keeps tells whether there is a secret of that name.
+func (s *storm) keeps(t *testing.T, word string) bool {
+	t.Helper()
+	value, err := s.store.Secret(t.Context(), word, func(old []byte) ([]byte, error) { return old, nil })
+	if err != nil || value != nil && string(value) != word {
+		t.Errorf("secret %s: %q, %v", word, value, err)
+	}
+	return value != nil
 }
 
 func has(g *storage.Grant, word string) bool {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,8 +25,8 @@ import (
 	"github.com/ostiary-go/ostiary/storage/bolt"
 )
 
-// TestKill kills a process that issues, redeems, rotates, revokes and ends, with SIGKILL, and looks at
-// what it leaves. OSTIARY_LONG=1 does it a thousand times.
+// TestKill kills a process that issues, redeems, rotates, revokes, ends and changes a secret of its own, with
+// SIGKILL, and looks at what it leaves. OSTIARY_LONG=1 does it a thousand times.
 func TestKill(t *testing.T) {
 	if path := os.Getenv("OSTIARY_KILL_ME"); path != "" {
 		workUntilKilled(path)
@@ -91,8 +92,23 @@ func workUntilKilled(path string) {
 			}
 		})
 	}
+	all.Go(func() {
+		n := 0
+		_, err := store.Secret(ctx, killSecret, func(old []byte) ([]byte, error) { n, _ = strconv.Atoi(string(old)); return old, nil })
+		fatal(err)
+		for {
+			n++
+			next := strconv.Itoa(n)
+			tell(step{Do: "secret", Token: next})
+			_, err := store.Secret(ctx, killSecret, func([]byte) ([]byte, error) { return []byte(next), nil })
+			fatal(err)
+			tell(step{Do: "secret", Done: true})
+		}
+	})
 	all.Wait()
 }
+
+const killSecret = "number" // each value is the number after the one before it
 
 func killClient(w int) string { return fmt.Sprintf("c%d", w) }
 
@@ -180,6 +196,8 @@ func (w worker) work(ctx context.Context) {
 type journal struct {
 	grants                      map[[2]int]*life // by worker and number
 	acknowledged, pending, took int
+
+	secret, next string // acknowledged, and begun
 }
 
 // life is a grant as it has to be: once the operation that was cut short is told whether it was done.
@@ -236,6 +254,14 @@ func killed(t *testing.T, path string) *journal {
 }
 
 func (j *journal) take(s step) {
+	if s.Do == "secret" {
+		if s.Done {
+			j.secret = j.next
+		} else {
+			j.next = s.Token
+		}
+		return
+	}
 	key := [2]int{s.Worker, s.Grant}
 	g := j.grants[key]
 	if g == nil {
@@ -291,6 +317,10 @@ func (j *journal) verify(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	defer store.Close()
+	secret, err := store.Secret(t.Context(), killSecret, func(old []byte) ([]byte, error) { return old, nil })
+	if got := string(secret); err != nil || j.secret != "" && got != j.secret && got != j.next {
+		t.Errorf("the secret is %q, %v, want %q or %q", got, err, j.secret, j.next)
+	}
 	m := grantsOn(store)
 	for g, err := range store.Grants(t.Context(), storage.Filter{}) {
 		switch {
