@@ -14,7 +14,7 @@ import (
 	"github.com/ostiary-go/ostiary/storage"
 )
 
-// Store is what a server needs: grants and clients.
+// Store is what a server needs: grants, clients and its own secrets.
 type Store interface {
 	storage.Store
 	storage.Clients
@@ -45,8 +45,8 @@ func Hang(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Break breaks grants (reads and writes), writes alone, or clients; nil heals. It empties caches, so that
-// the store is asked.
+// Break breaks grants (reads and writes), writes alone, or clients; nil heals. Secrets break with either of
+// the first two. It empties caches, so that the store is asked.
 func (f *Faulty) Break(grants, writes, clientele Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -130,7 +130,13 @@ func (f *Faulty) Grants(ctx context.Context, filter storage.Filter) iter.Seq2[*s
 
 // Secret implements [storage.Keys].
 func (f *Faulty) Secret(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-	if err := f.write(ctx); err != nil {
+	err := f.fault(ctx, func(f *Faulty) Fault {
+		if f.grants != nil {
+			return f.grants
+		}
+		return f.writes
+	})
+	if err != nil {
 		return nil, err
 	}
 	return f.Store.Secret(ctx, name, change)
