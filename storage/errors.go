@@ -2,7 +2,7 @@ package storage
 
 import "errors"
 
-// The errors that a [Store] and [Clients] name. Callers find them with [errors.Is]; an implementation
+// The errors that [Store], [Clients] and [Keys] name. Callers find them with [errors.Is]; an implementation
 // may wrap them. Whatever else an implementation returns means that it failed.
 var (
 	// ErrNotFound: no such grant or client.

@@ -6,10 +6,11 @@
 //	store, err := bolt.Open("auth.db")
 //	manager := grants.New(store)
 //
-// Who writes a store of his own implements [Store] and, unless clients live elsewhere, [Clients]; the
-// doc comments here are all there is to know, and package storagetest tries what can be tried of them.
+// Who writes a store of his own implements [Store], unless clients live elsewhere [Clients], and for the
+// endpoints that show pages to users [Keys]; the doc comments here are all there is to know, and package
+// storagetest tries what can be tried of them.
 //
-// What holds for all methods of both:
+// What holds for all methods of all three:
 //
 //   - They are safe for concurrent use.
 //   - A write that returned nil is durable: it survives the death of the process and, where the

@@ -24,11 +24,13 @@ type (
 	change  = func(*storage.Grant) error
 	grants  = iter.Seq2[*storage.Grant, error]
 	clients = iter.Seq2[*storage.Client, error]
+
+	secretChange = func(old []byte) ([]byte, error)
 )
 
 // broken are stores that break one promise each.
 var broken = slices.Concat(
-	brokenEverywhere, brokenInsert, brokenGrant, brokenUpdate, brokenGrants, brokenPrune, brokenClose, brokenClients, brokenWatch, brokenSecret,
+	brokenEverywhere, brokenInsert, brokenGrant, brokenUpdate, brokenGrants, brokenPrune, brokenClose, brokenClients, brokenWatch, brokenKeys,
 	withContext("does not look at it", context.WithoutCancel),
 	withContext("returns its cause", func(ctx context.Context) context.Context { return causal{ctx} }),
 	openAfterClose)
@@ -79,6 +81,11 @@ func withContext(how string, other func(context.Context) context.Context) []brok
 		{"Every/ended_context", "Clients", func(a *altered) {
 			a.listClients = func(ctx context.Context) clients { return a.memory.Clients(other(ctx)) }
 		}},
+		{"Every/ended_context", "Secret", func(a *altered) {
+			a.secret = func(ctx context.Context, name string, do secretChange) ([]byte, error) {
+				return a.memory.Secret(other(ctx), name, do)
+			}
+		}},
 	}
 	for i := range stores {
 		stores[i].how += " " + how
@@ -122,6 +129,11 @@ var openAfterClose = []brokenStore{
 	}},
 	{"Every/closed", "Clients works on", func(a *altered) {
 		a.listClients = func(ctx context.Context) clients { return a.stillOpen().Clients(ctx) }
+	}},
+	{"Every/closed", "Secret works on", func(a *altered) {
+		a.secret = func(ctx context.Context, name string, do secretChange) ([]byte, error) {
+			return a.stillOpen().Secret(ctx, name, do)
+		}
 	}},
 	{"Every/closed", "refuses, and stores", func(a *altered) {
 		a.update = func(ctx context.Context, id storage.ID, do change) error {

@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -91,95 +90,4 @@ func (a *altered) tellItself() (tellAll func(storage.ID)) {
 			changing(storage.Changes{Grants: []storage.ID{id}})()
 		}
 	}
-}
-
-type secretOf = func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error)
-
-func keepingOtherwise(promise, how string, otherwise func(m *memory) secretOf) brokenStore {
-	return brokenStore{promise, how, func(a *altered) { a.secret = otherwise(a.memory) }}
-}
-
-var brokenSecret = []brokenStore{
-	keepingOtherwise("Secret/replaces", "keeps the first value", func(m *memory) secretOf {
-		return func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-			return m.Secret(ctx, name, func(old []byte) ([]byte, error) {
-				value, err := change(old)
-				if old != nil {
-					return old, err
-				}
-				return value, err
-			})
-		}
-	}),
-	keepingOtherwise("Secret/replaces", "folds case", func(m *memory) secretOf {
-		return func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-			return m.Secret(ctx, string(bytes.ToLower([]byte(name))), change)
-		}
-	}),
-	keepingOtherwise("Secret/exactly_once", "gets, then puts", func(m *memory) secretOf {
-		return func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-			old, err := m.Secret(ctx, name, func(old []byte) ([]byte, error) { return old, nil })
-			if err != nil {
-				return nil, err
-			}
-			time.Sleep(time.Millisecond)
-			value, err := change(old)
-			if err != nil {
-				return nil, err
-			}
-			return m.Secret(ctx, name, func([]byte) ([]byte, error) { return value, nil })
-		}
-	}),
-	{"Secret/durable", "forgets at Close", func(a *altered) {
-		a.close = func() error { clear(a.memory.secrets); return a.memory.Close() }
-	}},
-	keepingOtherwise("Secret/none", "gives an empty value", func(m *memory) secretOf {
-		return func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-			return m.Secret(ctx, name, func(old []byte) ([]byte, error) { return change(append([]byte{}, old...)) })
-		}
-	}),
-	keepingOtherwise("Secret/error_as_it_is", "stores nevertheless", func(m *memory) secretOf {
-		return func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-			var failed error
-			value, err := m.Secret(ctx, name, func(old []byte) (value []byte, _ error) { value, failed = change(old); return value, nil })
-			if failed != nil {
-				return nil, failed
-			}
-			return value, err
-		}
-	}),
-	keepingOtherwise("Secret/error_as_it_is", "wraps it", func(m *memory) secretOf {
-		return func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-			value, err := m.Secret(ctx, name, change)
-			return value, wrapped(err)
-		}
-	}),
-	keepingOtherwise("Secret/bounds", "cuts long names", func(m *memory) secretOf {
-		return func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-			return m.Secret(ctx, name[:min(len(name), 255)], change)
-		}
-	}),
-	keepingOtherwise("Secret/copies", "keeps what it was given", func(m *memory) secretOf {
-		return func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-			if err := m.begin(ctx); err != nil {
-				return nil, err
-			}
-			defer m.end()
-			value, err := change(m.secrets[name])
-			if err == nil {
-				m.secrets[name] = value
-			}
-			return value, err
-		}
-	}),
-	keepingOtherwise("Secret/ended", "does not look at it", func(m *memory) secretOf {
-		return func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-			return m.Secret(context.WithoutCancel(ctx), name, change)
-		}
-	}),
-	keepingOtherwise("Secret/closed", "goes on", func(m *memory) secretOf {
-		return func(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-			return (&memory{data: m.data}).Secret(ctx, name, change)
-		}
-	}),
 }

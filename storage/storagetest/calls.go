@@ -39,6 +39,13 @@ func (p *probe) calls() ([]call, error) {
 		{"Prune", func(ctx context.Context) error { _, err := p.Prune(ctx, dawn.Add(time.Millisecond)); return err },
 			func() bool { return grant(expired.ID) == nil }},
 	}
+	if p.keys != nil {
+		name := rand.Text()
+		calls = append(calls, call{"Secret", func(ctx context.Context) error {
+			_, err := p.keys.Secret(ctx, name, setSecret([]byte("changed")))
+			return err
+		}, func() bool { return p.keeps(name, []byte("changed")) == nil }})
+	}
 	if p.clients == nil {
 		return calls, nil
 	}

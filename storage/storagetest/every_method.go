@@ -9,7 +9,7 @@ import (
 	"github.com/ostiary-go/ostiary/storage"
 )
 
-// everyMethod holds what the package comment promises for all methods of both interfaces.
+// everyMethod holds what the package comment promises for all methods of all interfaces.
 var everyMethod = []promise{
 	{"Every/concurrent", "They are safe for concurrent use.", concurrent},
 	{"Every/durable", "A write that returned nil is durable", durable},
@@ -46,6 +46,11 @@ func concurrent(p *probe) error {
 			if n, err := p.Prune(p.ctx, dawn); n != 0 || err != nil {
 				return fmt.Errorf("Prune returned %d, %v with nothing to prune", n, err)
 			}
+			if p.keys != nil {
+				if err := p.keep(fmt.Sprint("key ", i), []byte(fmt.Sprint("secret ", i))); err != nil {
+					return err
+				}
+			}
 			if p.clients == nil {
 				continue
 			}
@@ -71,6 +76,14 @@ func concurrent(p *probe) error {
 			break
 		}
 		if err := p.registered(c); err != nil {
+			return err
+		}
+	}
+	for i := range grants {
+		if p.keys == nil {
+			break
+		}
+		if err := p.keeps(fmt.Sprint("key ", i), []byte(fmt.Sprint("secret ", i))); err != nil {
 			return err
 		}
 	}
@@ -102,6 +115,14 @@ func durable(p *probe) error {
 			return err
 		}
 	}
+	if p.keys != nil {
+		err := errors.Join(
+			p.keep("new", []byte("1")), p.keep("replaced", []byte("1")), p.keep("removed", []byte("1")),
+			p.keep("replaced", []byte("2")), p.keep("removed", nil))
+		if err != nil {
+			return err
+		}
+	}
 	before, err := p.dump()
 	if err != nil {
 		return err
@@ -118,6 +139,11 @@ func durable(p *probe) error {
 	}
 	if p.clients != nil {
 		if err := errors.Join(p.registered(fullClient("new", 1)), p.registered(fullClient("replaced", 2))); err != nil {
+			return err
+		}
+	}
+	if p.keys != nil {
+		if err := errors.Join(p.keeps("new", []byte("1")), p.keeps("replaced", []byte("2")), p.keeps("removed", nil)); err != nil {
 			return err
 		}
 	}
@@ -182,6 +208,14 @@ func seen(p *probe) error {
 			}},
 			{func() error { return p.clients.DeleteClient(p.ctx, "web") }, gone},
 		}...)
+	}
+	if p.keys != nil {
+		for _, value := range [][]byte{[]byte("first"), []byte("second"), nil} {
+			steps = append(steps, struct{ write, read func() error }{
+				func() error { return p.keep("key", value) },
+				func() error { return p.keeps("key", value) },
+			})
+		}
 	}
 	for i, step := range steps {
 		if err := step.write(); err != nil {

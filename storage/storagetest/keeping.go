@@ -1,167 +1,330 @@
 package storagetest
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ostiary-go/ostiary/storage"
 )
 
-var keeping = []promise{
-	{"Secret/replaces", "Secret replaces the value of that name by what change makes of it, in one atomic step:", secretReplaces},
-	{"Secret/exactly_once", "of concurrent calls, each sees what the one before it left.", secretExactlyOnce},
-	{"Secret/durable", "It returns what is stored then, which is durable.", secretDurable},
-	{"Secret/none", "change is given nil if there is no value; a value without octets removes it.", secretNone},
-	{"Secret/error_as_it_is", "its error is returned as it is, with nothing stored.", secretError},
-	{"Secret/bounds", "A name is UTF-8 of 1 to 255 octets, a value has 64 KiB at most; anything else is refused with nothing stored.", secretBounds},
-	{"Secret/copies", "Strings and slices that go in or come out are the caller's: an implementation copies what it keeps.", secretCopies},
-	{"Secret/ended", "Where the context has ended before the work has begun they return an error that [errors.Is] context.Canceled or context.DeadlineExceeded", secretEnded},
-	{"Secret/closed", "After Close they return [ErrClosed].", secretClosed},
+// keeping holds the promises of what is kept under which name.
+var keeping = ofKeys([]promise{
+	{"Secret/stores", "Secret replaces the value of that name by what change makes of it", secretStores},
+	{"Secret/agree", "It returns what is stored then", secretAgree},
+	{"Secret/own", "as a slice of the caller's own, or nil if there is no value.", secretOwn},
+	{"Secret/given", "change gets nil if there is no value, else a slice of its own, which it may alter and return.", secretGiven},
+	{"Secret/no_change", "If it returns the octets that are there, nothing is written;", secretNoChange},
+	{"Secret/removes", "if it returns none, the value is removed.", secretRemoves},
+	{"Secret/names", "A name is any UTF-8 of 1 to 255 octets, with any character, and is compared byte by byte.", secretNames},
+	{"Secret/no_name", "What is longer, and what is no name, is refused with an error and nothing is stored.", secretNoName},
+	{"Secret/large", "A value has 64 KiB at most.", secretLarge},
+	{"Secret/too_large", "What is longer, and what is no name, is refused with an error and nothing is stored.", secretTooLarge},
+})
+
+// ofKeys leaves the promises out for a store without secrets.
+func ofKeys(promises []promise) []promise {
+	for i, row := range promises {
+		promises[i].try = func(p *probe) error {
+			if p.keys == nil {
+				return errNoKeys
+			}
+			return row.try(p)
+		}
+	}
+	return promises
 }
 
-var errNoKeys = errors.New("the store keeps no secrets of the server's own")
+const (
+	longestName   = 255
+	largestSecret = 64 << 10
+)
 
-// secret stores a value, and returns an error unless the one before it was that.
-func (p *probe) secret(name string, before, value []byte) error {
-	keys, ok := p.Store.(storage.Keys)
-	if !ok {
-		return errNoKeys
+func secretStores(p *probe) error {
+	other := fullSecret(0)
+	if err := errors.Join(p.keeps("key", nil), p.keep("other", other)); err != nil {
+		return err
 	}
-	var was []byte
-	got, err := keys.Secret(p.ctx, name, func(old []byte) ([]byte, error) {
-		was = bytes.Clone(old)
-		return value, nil
-	})
-	switch {
-	case err != nil:
-		return fmt.Errorf("Secret returned %w", err)
-	case !bytes.Equal(was, before) || (was == nil) != (before == nil):
-		return fmt.Errorf("change was given %q, want %q", was, before)
-	case !bytes.Equal(got, value):
-		return fmt.Errorf("Secret returned %q, want %q", got, value)
+	for _, value := range [][]byte{fullSecret(1), {0}, fullSecret(2), []byte("\xc2\x00short"), []byte(`{"json":1}`), fullSecret(2)[:100]} {
+		if err := errors.Join(p.keep("key", value), p.keeps("key", value)); err != nil {
+			return err
+		}
+		if err := p.reopen(); err != nil {
+			return err
+		}
+		if err := errors.Join(p.keeps("key", value), p.keeps("other", other), p.lists(storage.Filter{})); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func secretReplaces(p *probe) error {
-	one, two := []byte("one"), []byte("two")
-	return errors.Join(p.secret("a", nil, one), p.secret("b", nil, two), p.secret("a", one, two), p.secret("a", two, two), p.secret("b", two, one), p.secret("A", nil, one))
+// secretAgree is what secrets are for: of many who find none and make one, all get the same.
+func secretAgree(p *probe) error {
+	const n = 30
+	for _, name := range []string{"first key", "second key"} {
+		got := make([][]byte, n)
+		err := atOnce(n, func(i int) (err error) {
+			got[i], err = p.keys.Secret(p.ctx, name, func(old []byte) ([]byte, error) {
+				if old != nil {
+					return old, nil
+				}
+				return fullSecret(i), nil
+			})
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("Secret returned %w", err)
+		}
+		for i := range got {
+			if err := sameSecret("one of several calls that found no value and made one got", got[i], got[0]); err != nil || got[0] == nil {
+				return errors.Join(err, errors.New("and another"))
+			}
+		}
+		if err := p.keeps(name, got[0]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func secretExactlyOnce(p *probe) error {
-	keys, ok := p.Store.(storage.Keys)
-	if !ok {
-		return errNoKeys
+func secretOwn(p *probe) error {
+	want := fullSecret(1)
+	for _, change := range []func([]byte) ([]byte, error){setSecret(want), unchanged} {
+		got, err := p.keys.Secret(p.ctx, "key", change)
+		if err != nil {
+			return fmt.Errorf("Secret returned %w", err)
+		}
+		clear(got)
+		if err := p.keeps("key", want); err != nil {
+			return fmt.Errorf("what Secret had returned was cleared: %w", err)
+		}
 	}
-	const n = 50
-	err := atOnce(n, func(int) error {
-		_, err := keys.Secret(p.ctx, "a", func(old []byte) ([]byte, error) { return append(bytes.Clone(old), 'x'), nil })
+	got, err := p.keys.Secret(p.ctx, "key", unchanged)
+	if err != nil {
+		return fmt.Errorf("Secret returned %w", err)
+	}
+	another, err := p.keys.Secret(p.ctx, "key", unchanged)
+	if err != nil {
+		return fmt.Errorf("Secret returned %w", err)
+	}
+	clear(got)
+	if err := sameSecret("what one call had returned was cleared, and what another had returned is", another, want); err != nil {
 		return err
+	}
+	// What change returns is the caller's as well.
+	mine := fullSecret(2)
+	got, err = p.keys.Secret(p.ctx, "key", func([]byte) ([]byte, error) { return mine, nil })
+	if err != nil {
+		return fmt.Errorf("Secret returned %w", err)
+	}
+	clear(mine)
+	if err := errors.Join(sameSecret("what change had returned was cleared, and what Secret returned is now", got, fullSecret(2)), p.keeps("key", fullSecret(2))); err != nil {
+		return err
+	}
+	// From here on the store may do with its memory what it likes, but not with what it gave away.
+	if err := errors.Join(p.keep("key", fullSecret(3)), p.keep("key", nil), p.keep("key", fullSecret(4)), p.reopen()); err != nil {
+		return err
+	}
+	return sameSecret("what Secret had returned is now", got, fullSecret(2))
+}
+
+func secretGiven(p *probe) error {
+	if err := p.keeps("key", nil); err != nil {
+		return err
+	}
+	if err := p.keep("key", fullSecret(1)); err != nil {
+		return err
+	}
+	// It alters what it got and fails.
+	declined := errors.New("change failed")
+	_, err := p.keys.Secret(p.ctx, "key", func(old []byte) ([]byte, error) {
+		clear(old)
+		return old, declined
+	})
+	if err != declined {
+		return fmt.Errorf("Secret returned %v, want %v", err, declined)
+	}
+	if err := p.keeps("key", fullSecret(1)); err != nil {
+		return fmt.Errorf("change altered what it had got and returned an error: %w", err)
+	}
+	// It alters what it got and returns another value, and keeps what it got.
+	var kept []byte
+	_, err = p.keys.Secret(p.ctx, "key", func(old []byte) ([]byte, error) {
+		kept = old
+		clear(old)
+		return fullSecret(2), nil
 	})
 	if err != nil {
 		return fmt.Errorf("Secret returned %w", err)
 	}
-	all := []byte(strings.Repeat("x", n))
-	return p.secret("a", all, all)
+	copy(kept, "spoiled")
+	if err := p.keeps("key", fullSecret(2)); err != nil {
+		return err
+	}
+	// It alters what it got and returns it: in place, shortened, and with more behind it.
+	for _, alter := range []func([]byte) []byte{
+		func(b []byte) []byte { b[0] ^= 1; return b },
+		func(b []byte) []byte { slices.Reverse(b); return b[:100] },
+		func(b []byte) []byte { return append(b, b...) },
+	} {
+		var want []byte
+		got, err := p.keys.Secret(p.ctx, "key", func(old []byte) ([]byte, error) {
+			value := alter(old)
+			want = slices.Clone(value)
+			return value, nil
+		})
+		if err != nil {
+			return fmt.Errorf("Secret returned %w", err)
+		}
+		if err := errors.Join(sameSecret("change altered what it had got and returned it, and Secret returned", got, want), p.keeps("key", want)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func secretDurable(p *probe) error {
-	value := []byte("value")
-	if err := p.secret("a", nil, value); err != nil {
+// secretNoChange can't see what is written; but nothing must be lost, or be there that was not.
+func secretNoChange(p *probe) error {
+	if err := p.keep("key", fullSecret(1)); err != nil {
+		return err
+	}
+	for range 2 {
+		if err := errors.Join(p.keep("key", fullSecret(1)), p.keeps("key", fullSecret(1)), p.keeps("absent", nil), p.keep("absent", nil)); err != nil {
+			return err
+		}
+		if err := p.reopen(); err != nil {
+			return err
+		}
+	}
+	return p.keeps("key", fullSecret(1))
+}
+
+func secretRemoves(p *probe) error {
+	if err := p.keep("key, and more", fullSecret(0)); err != nil {
+		return err
+	}
+	for i, none := range [][]byte{nil, {}} {
+		if err := p.keep("key", fullSecret(i)); err != nil {
+			return err
+		}
+		got, err := p.keys.Secret(p.ctx, "key", func([]byte) ([]byte, error) { return none, nil })
+		if err != nil {
+			return fmt.Errorf("Secret returned %w", err)
+		}
+		if err := errors.Join(sameSecret("a value was removed, and Secret returned", got, nil), p.keeps("key", nil)); err != nil {
+			return err
+		}
+		if err := errors.Join(p.keep("key", fullSecret(i)), p.keeps("key", fullSecret(i)), p.keep("key", nil)); err != nil {
+			return fmt.Errorf("after a value was removed: %w", err)
+		}
+		if err := p.reopen(); err != nil {
+			return err
+		}
+		if err := errors.Join(p.keeps("key", nil), p.keeps("key, and more", fullSecret(0))); err != nil {
+			return err
+		}
+	}
+	return p.keep("key", fullSecret(3))
+}
+
+func secretNames(p *probe) error {
+	long := strings.Repeat("n", longestName-1)
+	names := []string{
+		"key", "Key", "key ", " key", "ke", "key\x00", "\x00", "\x00key", "key.1", "key/1", "key_1", "keyx1", "key%", "..", "*", "'", `"`, "\n",
+		"\u00e9", "e\u0301", "ß", "ss", "\U0010ffff", "\ufffd", long, long + "n", long + "o", strings.Repeat("é", longestName/2),
+	}
+	err := atOnce(len(names), func(i int) error { return p.keep(names[i], fullSecret(i)) })
+	if err != nil {
+		return err
+	}
+	has := func() error {
+		for i, name := range names {
+			if err := p.keeps(name, fullSecret(i)); err != nil {
+				return err
+			}
+		}
+		return errors.Join(p.keeps("kez", nil), p.keeps("KEY", nil), p.keeps(long+"N", nil))
+	}
+	if err := has(); err != nil {
 		return err
 	}
 	if err := p.reopen(); err != nil {
 		return err
 	}
-	return p.secret("a", value, value)
-}
-
-func secretNone(p *probe) error {
-	value := []byte("value")
-	return errors.Join(p.secret("a", nil, nil), p.secret("a", nil, value), p.secret("a", value, []byte{}), p.secret("a", nil, value))
-}
-
-func secretError(p *probe) error {
-	keys, ok := p.Store.(storage.Keys)
-	if !ok {
-		return errNoKeys
-	}
-	value, errChange := []byte("value"), errors.New("change failed")
-	if err := p.secret("a", nil, value); err != nil {
+	if err := has(); err != nil {
 		return err
 	}
-	if got, err := keys.Secret(p.ctx, "a", func([]byte) ([]byte, error) { return []byte("other"), errChange }); err != errChange || got != nil {
-		return fmt.Errorf("Secret returned %q, %v", got, err)
-	}
-	return p.secret("a", value, value)
-}
-
-func secretBounds(p *probe) error {
-	keys, ok := p.Store.(storage.Keys)
-	if !ok {
-		return errNoKeys
-	}
-	longest, largest := strings.Repeat("n", 255), bytes.Repeat([]byte("v"), 64<<10)
-	if err := errors.Join(p.secret(longest, nil, largest), p.secret(longest, largest, largest)); err != nil {
-		return err
-	}
-	for name, value := range map[string][]byte{"": largest, longest + "n": largest, "\xff": largest, "a": append(bytes.Clone(largest), 'v')} {
-		if _, err := keys.Secret(p.ctx, name, func([]byte) ([]byte, error) { return value, nil }); err == nil {
-			return fmt.Errorf("a name of %d octets and a value of %d are taken", len(name), len(value))
-		} else if strings.Contains(err.Error(), "vvv") {
-			return errors.New("the error has the value in it")
+	for i, name := range names {
+		if err := p.keep(name, nil); err != nil {
+			return err
+		}
+		for j := i + 1; j < len(names); j++ {
+			if err := p.keeps(names[j], fullSecret(j)); err != nil {
+				return fmt.Errorf("%.40q was removed: %w", name, err)
+			}
 		}
 	}
-	return p.secret("a", nil, nil)
+	return nil
 }
 
-func secretCopies(p *probe) error {
-	keys, ok := p.Store.(storage.Keys)
-	if !ok {
-		return errNoKeys
+func secretNoName(p *probe) error {
+	long := strings.Repeat("n", longestName)
+	near := []string{long, "key", "k\ufffd", "\ufffd"}
+	for i, name := range near {
+		if err := p.keep(name, fullSecret(i)); err != nil {
+			return err
+		}
 	}
-	shared := []byte("value")
-	got, err := keys.Secret(p.ctx, "a", func([]byte) ([]byte, error) { return shared, nil })
-	if err != nil {
-		return fmt.Errorf("Secret returned %w", err)
+	for _, name := range []string{"", long + "n", long + long, "k\xff", "\xff", "key\xc3"} {
+		got, err := p.keys.Secret(p.ctx, name, setSecret([]byte("of no name")))
+		if err == nil || got != nil {
+			return fmt.Errorf("Secret(%.40q), of %d octets, returned %.60q, %v, want an error", name, len(name), got, err)
+		}
 	}
-	shared[0], got[1] = 'X', 'X'
-	value := []byte("value")
-	_, err = keys.Secret(p.ctx, "a", func(old []byte) ([]byte, error) {
-		same := bytes.Clone(old)
-		clear(old)
-		return same, nil
-	})
-	if err != nil {
-		return fmt.Errorf("Secret returned %w", err)
+	if err := p.reopen(); err != nil {
+		return err
 	}
-	return p.secret("a", value, value)
+	for i, name := range near {
+		if err := p.keeps(name, fullSecret(i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func secretEnded(p *probe) error {
-	keys, ok := p.Store.(storage.Keys)
-	if !ok {
-		return errNoKeys
+func secretLarge(p *probe) error {
+	large := make([]byte, largestSecret)
+	for i := range large {
+		large[i] = byte(i*i>>8 + i)
 	}
-	ctx, cancel := context.WithCancel(p.ctx)
-	cancel()
-	if _, err := keys.Secret(ctx, "a", func([]byte) ([]byte, error) { return []byte("value"), nil }); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("Secret returned %v", err)
+	if err := errors.Join(p.keep("key", large), p.keeps("key", large), p.keep("all zeros", make([]byte, largestSecret))); err != nil {
+		return err
 	}
-	return p.secret("a", nil, nil)
+	if err := p.reopen(); err != nil {
+		return err
+	}
+	return errors.Join(p.keeps("key", large), p.keeps("all zeros", make([]byte, largestSecret)))
 }
 
-func secretClosed(p *probe) error {
-	keys, ok := p.Store.(storage.Keys)
-	if !ok {
-		return errNoKeys
+func secretTooLarge(p *probe) error {
+	if err := p.keep("key", fullSecret(1)); err != nil {
+		return err
 	}
-	if err := p.Close(); err != nil {
-		return fmt.Errorf("Close returned %w", err)
+	for _, size := range []int{largestSecret + 1, 2 * largestSecret, 1 << 20} {
+		for _, name := range []string{"key", "another key"} {
+			got, err := p.keys.Secret(p.ctx, name, setSecret(make([]byte, size)))
+			if err == nil || got != nil {
+				return fmt.Errorf("Secret, given %d octets, returned %d octets, %v, want an error", size, len(got), err)
+			}
+		}
 	}
-	_, err := keys.Secret(p.ctx, "a", func(old []byte) ([]byte, error) { return old, nil })
-	return wantErr("Secret", err, storage.ErrClosed)
+	if err := errors.Join(p.keeps("key", fullSecret(1)), p.keeps("another key", nil)); err != nil {
+		return err
+	}
+	if err := p.reopen(); err != nil {
+		return err
+	}
+	return errors.Join(p.keeps("key", fullSecret(1)), p.keeps("another key", nil), p.keep("key", fullSecret(2)))
 }

@@ -310,9 +310,9 @@ func (m *memory) Watch(changing func(storage.Changes) (changed func())) (stop fu
 	}
 }
 
-func (m *memory) Secret(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
-	if name == "" || len(name) > 255 || !utf8.ValidString(name) {
-		return nil, errors.New("no name")
+func (m *memory) Secret(ctx context.Context, name string, change secretChange) ([]byte, error) {
+	if name == "" || len(name) > longestName || !utf8.ValidString(name) {
+		return nil, errors.New("not a name")
 	}
 	if err := m.begin(ctx); err != nil {
 		return nil, err
@@ -322,13 +322,13 @@ func (m *memory) Secret(ctx context.Context, name string, change func([]byte) ([
 	switch {
 	case err != nil:
 		return nil, err
-	case len(value) > 64<<10:
+	case len(value) > largestSecret:
 		return nil, errors.New("too large")
 	case len(value) == 0:
 		delete(m.secrets, name)
-	default:
-		m.secrets[name] = bytes.Clone(value)
+		return nil, nil
 	}
+	m.secrets[name] = bytes.Clone(value)
 	return bytes.Clone(value), nil
 }
 
@@ -347,7 +347,7 @@ type altered struct {
 	deleteClient func(context.Context, string) error
 	listClients  func(context.Context) iter.Seq2[*storage.Client, error]
 	watch        func(func(storage.Changes) func()) func()
-	secret       func(context.Context, string, func([]byte) ([]byte, error)) ([]byte, error)
+	secret       func(ctx context.Context, name string, do secretChange) ([]byte, error)
 }
 
 // alter opens the data with some methods replaced.
@@ -364,7 +364,7 @@ func alter(d *data, how func(*altered)) *altered {
 
 func (a *altered) Watch(changing func(storage.Changes) func()) func() { return a.watch(changing) }
 
-func (a *altered) Secret(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
+func (a *altered) Secret(ctx context.Context, name string, change secretChange) ([]byte, error) {
 	return a.secret(ctx, name, change)
 }
 

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 type probe struct {
 	storage.Store
 	clients storage.Clients // nil if the store has none
+	keys    storage.Keys    // nil if the store has none
 	ctx     context.Context
 	open    func() storage.Store
 	cancel  context.CancelFunc
@@ -25,6 +27,7 @@ type probe struct {
 var (
 	errGone      = errors.New("the goroutine ended in the midst")
 	errNoClients = errors.New("the store keeps no clients")
+	errNoKeys    = errors.New("the store keeps no secrets")
 )
 
 func newProbe(open func() storage.Store) *probe {
@@ -37,6 +40,7 @@ func newProbe(open func() storage.Store) *probe {
 func (p *probe) start() {
 	p.Store = p.open()
 	p.clients, _ = p.Store.(storage.Clients)
+	p.keys, _ = p.Store.(storage.Keys)
 }
 
 func (p *probe) end() {
@@ -104,6 +108,28 @@ func (p *probe) registered(want *storage.Client) error {
 		return err
 	}
 	return sameClient(got, want)
+}
+
+// keep gives a name that value, whatever it had; nil removes it.
+func (p *probe) keep(name string, value []byte) error {
+	got, err := p.keys.Secret(p.ctx, name, setSecret(value))
+	if err != nil {
+		return fmt.Errorf("Secret(%.40q) returned %w", name, err)
+	}
+	return sameSecret("Secret returned", got, value)
+}
+
+// keeps returns an error unless the store has that value of the name; nil means none.
+func (p *probe) keeps(name string, want []byte) error {
+	var saw []byte
+	got, err := p.keys.Secret(p.ctx, name, func(old []byte) ([]byte, error) {
+		saw = slices.Clone(old)
+		return old, nil
+	})
+	if err != nil {
+		return fmt.Errorf("Secret(%.40q) returned %w", name, err)
+	}
+	return errors.Join(sameSecret("change got", saw, want), sameSecret("Secret, with nothing changed, returned", got, want))
 }
 
 // absent returns an error unless there is no grant of that ID, neither by itself nor in a list.
@@ -194,6 +220,13 @@ func same(got, want *storage.Grant) error {
 	}
 	if encoded(got) != encoded(want) {
 		return fmt.Errorf("the grant is\n%s\nwant\n%s", show(got), show(want))
+	}
+	return nil
+}
+
+func sameSecret(what string, got, want []byte) error {
+	if !bytes.Equal(got, want) || (got == nil) != (want == nil) {
+		return fmt.Errorf("%s %d octets %.60q (nil: %t), want %d octets %.60q (nil: %t)", what, len(got), got, got == nil, len(want), want, want == nil)
 	}
 	return nil
 }

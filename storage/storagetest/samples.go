@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ostiary-go/ostiary/storage"
@@ -109,6 +110,23 @@ func setScope(scope string) func(*storage.Grant) error {
 		return nil
 	}
 }
+
+// fullSecret has every octet, and is another one for each seed.
+func fullSecret(seed int) []byte {
+	value := []byte(fmt.Sprintf("secret %d ", seed))
+	for b := range 256 {
+		value = append(value, byte(b))
+	}
+	return value
+}
+
+// setSecret is a change that leaves a copy of value, whatever was there.
+func setSecret(value []byte) func([]byte) ([]byte, error) {
+	return func([]byte) ([]byte, error) { return slices.Clone(value), nil }
+}
+
+// unchanged is a change that leaves what is there.
+func unchanged(old []byte) ([]byte, error) { return old, nil }
 
 // plainClient is a client with few fields.
 func plainClient(id string) *storage.Client {

@@ -15,8 +15,9 @@
 //		})
 //	}
 //
-// Each promise is a subtest; a failure prints its words and what happened. Run it with -race as well.
-// What can't be tried from outside is left to tests of the store's own: that what was acknowledged
+// Each promise is a subtest; a failure prints its words and what happened. Those of interfaces that a store
+// need not have, [storage.Clients], [storage.Watcher] and [storage.Keys], are skipped where it has not. Run it
+// with -race as well. What can't be tried from outside is left to tests of the store's own: that what was acknowledged
 // survives a killed process and is synced to the disk, that a write whose outcome is unknown was stored in
 // full or not at all, that it prunes by itself and in bites.
 // Only tests may import this package.
@@ -40,12 +41,11 @@ type promise struct {
 	try   func(*probe) error
 }
 
-var (
-	storePromises  = slices.Concat(everyMethod, inserting, reading, updating, listing, listingMeanwhile, pruning, closing)
-	clientPromises = slices.Concat(registering, clientEnding, clientListing)
-
-	promises = slices.Concat(storePromises, clientPromises, watching, keeping)
-)
+var promises = slices.Concat(
+	everyMethod, inserting, reading, updating, listing, listingMeanwhile, pruning, closing, // of storage.Store
+	registering, clientEnding, clientListing, // of storage.Clients
+	watching,              // of storage.Watcher
+	keeping, keepingWhole) // of storage.Keys
 
 // patience is how long a promise may take before the store counts as stuck.
 const patience = time.Minute

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -75,6 +76,48 @@ func TestCorrectInOtherWays(t *testing.T) {
 				}
 			}
 		},
+		"change_of_a_secret_runs_twice": func(a *altered) {
+			a.secret = func(ctx context.Context, name string, change secretChange) ([]byte, error) {
+				return a.memory.Secret(ctx, name, func(old []byte) ([]byte, error) {
+					if _, err := change(bytes.Clone(old)); err != nil {
+						return nil, err
+					}
+					return change(old)
+				})
+			}
+		},
+		"optimistic_secret": func(a *altered) {
+			var underWay sync.RWMutex
+			a.close = func() error {
+				underWay.Lock()
+				defer underWay.Unlock()
+				return a.memory.Close()
+			}
+			a.secret = func(ctx context.Context, name string, change secretChange) ([]byte, error) {
+				underWay.RLock()
+				defer underWay.RUnlock()
+				for {
+					stands, err := a.memory.Secret(ctx, name, unchanged)
+					if err != nil {
+						return nil, err
+					}
+					value, err := change(bytes.Clone(stands))
+					if err != nil {
+						return nil, err
+					}
+					errMoved := errors.New("moved")
+					got, err := a.memory.Secret(ctx, name, func(old []byte) ([]byte, error) {
+						if !bytes.Equal(old, stands) {
+							return nil, errMoved
+						}
+						return value, nil
+					})
+					if err != errMoved {
+						return got, err
+					}
+				}
+			}
+		},
 		"change_runs_elsewhere": func(a *altered) {
 			a.update = func(ctx context.Context, id storage.ID, change func(*storage.Grant) error) error {
 				var panicked any
@@ -131,16 +174,27 @@ func TestCorrectInOtherWays(t *testing.T) {
 			}
 		},
 		"no_clients": func(*altered) {},
+		"no_secrets": func(*altered) {},
 	}
 	for name, how := range ways {
 		t.Run(name, func(t *testing.T) {
 			Run(t, func(*testing.T) func() storage.Store {
 				d := newData()
 				return func() storage.Store {
-					if name == "no_clients" {
-						return struct{ storage.Store }{alter(d, how)}
+					switch s := alter(d, how); name {
+					case "no_clients":
+						return struct {
+							storage.Store
+							storage.Keys
+						}{s, s}
+					case "no_secrets":
+						return struct {
+							storage.Store
+							storage.Clients
+						}{s, s}
+					default:
+						return s
 					}
-					return alter(d, how)
 				}
 			})
 		})
@@ -156,13 +210,12 @@ func wrapped(err error) error {
 
 // Every promise notices the stores that break it.
 func TestBrokenStores(t *testing.T) {
-	rows := promises
 	for _, b := range broken {
-		if !slices.ContainsFunc(rows, func(p promise) bool { return p.name == b.promise }) {
+		if !slices.ContainsFunc(promises, func(p promise) bool { return p.name == b.promise }) {
 			t.Errorf("there is no promise %s", b.promise)
 		}
 	}
-	for _, p := range rows {
+	for _, p := range promises {
 		t.Run(p.name, func(t *testing.T) {
 			tried := false
 			for _, b := range broken {
@@ -209,21 +262,28 @@ func TestStuckStore(t *testing.T) {
 // untried are the words of the contract that no test can try from outside, each with the reason.
 var untried = []string{
 	// descriptions, and what follows from promises that are tried
-	"What holds for all methods of both:",
+	"What holds for all methods of all three:",
 	"Store keeps grants: one record each, found by its ID and changed atomically.",
 	"Clients keeps the registered clients.",
+	"Keys keeps secrets of the server's own under names, such as a key that seals or signs, so that all instances on the same data agree on one value.",
+	"What the package comment says of all methods holds for it too.",
+	"A value is kept as it is, so whoever can read the data has it;",
 	"which is oldest first",
 	// what callers do
 	"The grant may be shared with other callers: it is read only.",
 	"The grants are read only.",
 	"it assigns its results and never adds to them. It does not keep the grant, block, or call the store.",
 	"A Store usually has it too; an application with a client table of its own hands in an [oauth2.ClientStore] instead.",
+	"A [Store] may have it too; what needs it says so.",
+	"it assigns its results and never adds to them. It does not block or call the store.",
 	"the caller answers 503 and the same call may be repeated",
 	// what takes a dying process, a failing disk or an engine of one's own
 	"it survives the death of the process and, where the engine can do that, of the machine.",
 	"Any error that this package does not name means that the store failed;",
 	"Update returns only when what change has seen and what it left are durable,",
 	"After any other error than those of change, ErrNotFound and the context's, the outcome is unknown: the change was stored in full or not at all.",
+	"Secret returns only when what change has seen and what it left are durable,",
+	"After any other error than those of change and the context's, the outcome is unknown: the value was stored in full or not at all.",
 	"Stores run it by themselves.",
 	"in small bites that let others write in between",
 	// how a store is written
@@ -237,9 +297,6 @@ var untried = []string{
 	"From the first call to the second a reader may see the old record or the new one, and must keep neither; what it read before the first call is out of date from then on.",
 	"Where the store does not know what a commit did, it says All until it does. Changes that others made to the same data are told as soon as they are known.",
 	"Both functions are quick and do not call the store.",
-	"Keys keeps secrets of the server's own under names, so that all instances on the same data share them. A [Store] may have it too; what needs it says so.",
-	"Where change returns what it was given, nothing is written.",
-	"It follows the rules of Store.Update: it may be called more than once, does not block or call the store,",
 }
 
 func TestQuotes(t *testing.T) {
@@ -249,33 +306,33 @@ func TestQuotes(t *testing.T) {
 	left := contract
 	for _, p := range rows {
 		if len(strings.Fields(p.quote)) < 3 || !strings.Contains(contract, p.quote) {
-			t.Errorf("%s: storage/store.go does not say %q", p.name, p.quote)
+			t.Errorf("%s: the contract does not say %q", p.name, p.quote)
 		}
 		left = strings.ReplaceAll(left, p.quote, "\n")
 	}
 	for _, words := range untried {
 		if !strings.Contains(contract, words) {
-			t.Errorf("untried: storage/store.go does not say %q", words)
+			t.Errorf("untried: the contract does not say %q", words)
 		}
 		left = strings.ReplaceAll(left, words, "\n")
 	}
 	for rest := range strings.SplitSeq(left, "\n") {
 		if rest = strings.Trim(rest, " .,:;-"); rest != "" && rest != "and" {
-			t.Errorf("storage/store.go says %q, which no promise tries", rest)
+			t.Errorf("the contract says %q, which no promise tries", rest)
 		}
 	}
 }
 
-// contract returns the doc comments of Store and Clients, and the package's from where it speaks of
-// all methods, without line breaks.
+// contract returns the doc comments of Store, Clients, Watcher and Keys, and the package's from where it
+// speaks of all methods, without line breaks.
 func contract(t *testing.T) string {
 	var docs []string
-	for _, name := range []string{"../store.go", "../watcher.go", "../keys.go"} {
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+	for _, path := range []string{"../store.go", "../watcher.go", "../keys.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if name == "../store.go" {
+		if file.Doc != nil {
 			_, every, found := strings.Cut(file.Doc.Text(), "\nWhat holds")
 			if !found {
 				t.Fatal("the package comment does not say what holds for all methods")
