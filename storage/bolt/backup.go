@@ -110,9 +110,10 @@ const stalled = time.Minute
 // on the way, or the client takes nothing for a minute, the connection is cut, so that the client knows
 // that it has no copy; an answer that is complete has as many bytes as its Content-Length says.
 //
-// Warning: it asks nobody who he is. Whoever gets the file can guess at passwords that are client secrets,
-// knows all users and clients, and can use the retry window of a token that he has. Mount it behind the
-// application's own guard for administrators, never in reach of the public.
+// Warning: it asks nobody who he is. Whoever gets the file has the server's own secrets (see
+// [Store.Secret]), can guess at passwords that are client secrets, knows all users and clients, and can use
+// the retry window of a token that he has. Mount it behind the application's own guard for administrators,
+// never in reach of the public.
 func (s *Store) BackupHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -1,4 +1,4 @@
-// Package bolt keeps grants and clients in one bbolt file: the embedded default.
+// Package bolt keeps grants, clients and the server's own secrets in one bbolt file: the embedded default.
 //
 //	store, err := bolt.Open("auth.db")
 //	if err != nil {
@@ -8,8 +8,8 @@
 //
 // The file belongs to one process at a time and has mode 0600. Every write is on disk before it is
 // answered, by two fdatasyncs that all writes share which wait at that moment. Records that have expired
-// are removed in the background. The file holds digests, no token, code or secret; pages that were freed
-// keep old bytes until they are used again.
+// are removed in the background. Of tokens, codes and the secrets of clients the file holds digests; what
+// [Store.Secret] keeps stands there as it is. Pages that were freed keep old bytes until they are used again.
 //
 // Where a commit fails, as on a full disk, the callers get [storage.ErrUnavailable] and the store serves
 // on. bbolt syncs twice, so a failed commit may have happened: the store makes sure of it before it
@@ -28,7 +28,7 @@ import (
 	"github.com/ostiary-go/ostiary/storage"
 )
 
-// Store is a [storage.Store], [storage.Clients] and [storage.Watcher] on one bbolt file.
+// Store is a [storage.Store], [storage.Clients], [storage.Keys] and [storage.Watcher] on one bbolt file.
 type Store struct {
 	db        *bbolt.DB
 	layout    *layout
@@ -49,6 +49,7 @@ type Store struct {
 var (
 	_ storage.Store   = (*Store)(nil)
 	_ storage.Clients = (*Store)(nil)
+	_ storage.Keys    = (*Store)(nil)
 	_ storage.Watcher = (*Store)(nil)
 )
 
@@ -82,7 +83,8 @@ func Namespace(name string) Option {
 }
 
 // ReadOnly opens a file, which has to be there, without altering it, for tools. Several processes may
-// read a file at a time, and none while it is held for writing; every write is refused.
+// read a file at a time, and none while it is held for writing; every write is refused, as is [Store.Secret]
+// even where it would change nothing.
 func ReadOnly() Option {
 	return func(c *config) { c.readOnly = true }
 }

@@ -22,8 +22,8 @@ const mostFindings = 100
 // held for writing meanwhile, here or by another process, and several may check it at a time.
 //
 // First all pages are read, without mapping the file, so that nothing in it does any harm: lengths,
-// counts, numbers and keys have to fit, and each page has to be in use once or free. Each grant and client
-// has to match its checksum and its key, each grant has to be found by its user and by the pruner, and
+// counts, numbers and keys have to fit, and each page has to be in use once or free. Each grant, client and
+// secret has to match its checksum and its key, each grant has to be found by its user and by the pruner, and
 // nothing else by its user. Where all this holds, bbolt's own check follows. Buckets of an application's
 // own, and all namespaces, are looked at too.
 //

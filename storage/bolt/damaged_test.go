@@ -74,6 +74,7 @@ type specimen struct {
 	image   []byte
 	grants  map[storage.ID]string // as they are encoded
 	clients map[string]string     // as JSON
+	secrets map[string]string
 	users   map[string]int
 	closed  bool
 
@@ -93,6 +94,12 @@ func newSpecimen(t *testing.T, clean bool) *specimen {
 		t.Fatal(err)
 	}
 	fill(t, store, 400)
+	sp.secrets = map[string]string{"key": strings.Repeat("s", 32), "long key": strings.Repeat("secret", 1000)}
+	for _, name := range []string{"key", "long key"} {
+		if _, err := store.Secret(t.Context(), name, setTo(sp.secrets[name])); err != nil {
+			t.Fatal(err)
+		}
+	}
 	last := &storage.Grant{ID: storage.NewID(), Client: "app", Created: time.Now()} // alone in its commit
 	if err := store.Insert(t.Context(), last); err != nil {
 		t.Fatal(err)
@@ -250,6 +257,9 @@ func (sp *specimen) try(t *testing.T, name string, damage func(image []byte) []b
 			sp.read(t, name, store, damaged)
 		}
 		if writing {
+			if !sp.stale {
+				sp.readSecrets(t, name, store, damaged)
+			}
 			write(t, store)
 		}
 		store.Close()
@@ -317,6 +327,20 @@ func (sp *specimen) read(t *testing.T, name string, store *bolt.Store, damaged e
 	}
 	if _, err := store.Stats(t.Context()); err != nil {
 		lost("the figures", err)
+	}
+}
+
+// readSecrets is read for what is read by writing.
+func (sp *specimen) readSecrets(t *testing.T, name string, store *bolt.Store, damaged error) {
+	t.Helper()
+	for key, want := range sp.secrets {
+		got, err := store.Secret(t.Context(), key, same)
+		switch {
+		case got != nil && string(got) != want:
+			t.Errorf("%s: secret %q is %.60q, not %.60q", name, key, got, want)
+		case got == nil && damaged == nil:
+			t.Errorf("%s: Check finds nothing, and there is no secret %q: %v", name, key, err)
+		}
 	}
 }
 

@@ -299,18 +299,32 @@ func ExampleStats_MeanBatch() {
 	// Output: 32 writes shared a transaction
 }
 
-// Instances that start at once on one file agree on one key.
+// Who needs a key first makes it, and everybody gets the same.
 func ExampleStore_Secret() {
 	store, done := opened()
 	defer done()
-	fresh := make([]byte, 32)
-	rand.Read(fresh)
-	key, err := store.Secret(context.Background(), "sealing", func(old []byte) ([]byte, error) {
-		if old != nil {
-			return old, nil // somebody was first
-		}
-		return fresh, nil
-	})
-	fmt.Println(len(key), err)
-	// Output: 32 <nil>
+
+	key := func() ([]byte, error) {
+		fresh := make([]byte, 32)
+		rand.Read(fresh) // out here, for the store may ask more than once
+		return store.Secret(context.Background(), "cookies", func(old []byte) ([]byte, error) {
+			if old != nil {
+				return old, nil
+			}
+			return fresh, nil
+		})
+	}
+	first, err := key()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	second, err := key()
+	fmt.Println(len(first), bytes.Equal(first, second), err)
+
+	none, err := store.Secret(context.Background(), "cookies", func([]byte) ([]byte, error) { return nil, nil })
+	fmt.Println("removed:", none == nil, err)
+	// Output:
+	// 32 true <nil>
+	// removed: true <nil>
 }

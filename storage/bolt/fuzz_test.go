@@ -68,6 +68,9 @@ func FuzzInspect(f *testing.F) {
 				t.Errorf("Check finds nothing, and a list has: %v", err)
 			}
 		}
+		if _, err := store.Secret(t.Context(), "key", func(old []byte) ([]byte, error) { return old, nil }); err != nil {
+			t.Errorf("Check finds nothing, and a secret has: %v", err)
+		}
 	})
 }
 
@@ -110,6 +113,9 @@ func soundFile(tb testing.TB) []byte {
 		}
 	}
 	if err := store.PutClient(tb.Context(), &storage.Client{ID: "app", Public: true, GrantTypes: []string{"authorization_code"}, RedirectURIs: []string{"https://app.example/"}}); err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := store.Secret(tb.Context(), "key", func([]byte) ([]byte, error) { return []byte("secret"), nil }); err != nil {
 		tb.Fatal(err)
 	}
 	if err := store.Close(); err != nil {

@@ -6,16 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
-
-	"github.com/ostiary-go/ostiary/storage"
 )
 
+// The bounds of storage.Keys, in octets.
 const (
 	longestName   = 255
 	largestSecret = 64 << 10
 )
-
-var _ storage.Keys = (*Store)(nil)
 
 // Secret implements [storage.Keys].
 func (s *Store) Secret(ctx context.Context, name string, change func(old []byte) ([]byte, error)) ([]byte, error) {
@@ -36,7 +33,7 @@ func (s *Store) Secret(ctx context.Context, name string, change func(old []byte)
 		case len(value) > largestSecret:
 			return fmt.Errorf("bolt: a secret has %d octets at most", largestSecret)
 		}
-		stored = bytes.Clone(value)
+		stored = append([]byte(nil), value...) // nil if it has no octets
 		switch {
 		case bytes.Equal(value, old):
 		case len(value) == 0:
@@ -52,7 +49,8 @@ func (s *Store) Secret(ctx context.Context, name string, change func(old []byte)
 	return stored, nil
 }
 
-// decodeSecret returns nil if there is none.
+// decodeSecret returns the value of a record, which it shares, or nil if there is none. A damaged one is an
+// error, lest a key be made anew that is still in use.
 func decodeSecret(name string, record []byte) ([]byte, error) {
 	if record == nil {
 		return nil, nil

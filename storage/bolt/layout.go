@@ -52,7 +52,8 @@ func (l *layout) in(tx *bbolt.Tx, b bucket) *bbolt.Bucket {
 var schemaKey = []byte("schema")
 
 // The versions of the layout. In the first one records had no checksum; those that have not been written
-// since still have none. In the first two there were no keys.
+// since still have none. In the first two there were no keys, which takes a version of its own: a file
+// that has lost them is told from one that never had any, lest new ones be made without a word.
 const (
 	firstSchema  = "1"
 	schemaNow    = "3"

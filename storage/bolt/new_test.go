@@ -133,6 +133,13 @@ func TestNamespacesAreApart(t *testing.T) {
 		}
 	}
 	for name, store := range stores {
+		secret(t, store, "key", "")
+		if _, err := store.Secret(t.Context(), "key", setTo("of "+name)); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, store := range stores {
+		secret(t, store, "key", "of "+name)
 		n := 0
 		for g, err := range store.Grants(t.Context(), storage.Filter{User: "ann"}) {
 			if n++; err != nil || g.Client != "of "+name {
@@ -216,7 +223,11 @@ func TestReadOnly(t *testing.T) {
 		"PutClient":    tool.PutClient(t.Context(), &storage.Client{ID: "new", Public: true, GrantTypes: []string{"authorization_code"}, RedirectURIs: []string{"https://app.example/"}}),
 		"EndClient":    tool.EndClient(t.Context(), "app"),
 		"DeleteClient": tool.DeleteClient(t.Context(), "app"),
-		"Prune":        func() error { _, err := tool.Prune(t.Context(), time.Now().Add(1000*time.Hour)); return err }(),
+		"Secret": func() error {
+			_, err := tool.Secret(t.Context(), "key", func(old []byte) ([]byte, error) { t.Error("a change is asked for"); return old, nil })
+			return err
+		}(),
+		"Prune": func() error { _, err := tool.Prune(t.Context(), time.Now().Add(1000*time.Hour)); return err }(),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "reading only") {
 			t.Errorf("%s: %v", name, err)

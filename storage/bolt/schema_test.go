@@ -101,6 +101,10 @@ func TestSchema1(t *testing.T) {
 		}
 	}
 	all(store, "changed", " more")
+	secret(t, store, "key", "")
+	if _, err := store.Secret(t.Context(), "key", setTo("made")); err != nil {
+		t.Error(err)
+	}
 	store.Close()
 	sound("changed")
 
@@ -108,6 +112,7 @@ func TestSchema1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	secret(t, store, "key", "made")
 	due, users := 0, map[string]int{}
 	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	for _, g := range want.Grants {
