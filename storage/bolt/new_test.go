@@ -3,6 +3,7 @@ package bolt_test
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -193,6 +194,9 @@ func TestReadOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var logged strings.Builder
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
 	tool, err := bolt.Open(path, bolt.ReadOnly(), bolt.PruneEvery(time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -248,6 +252,9 @@ func TestReadOnly(t *testing.T) {
 	}
 	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 		t.Error("the file has changed")
+	}
+	if logged.Len() > 0 { // of pruning, which is not tried
+		t.Errorf("logged %.200s", logged.String())
 	}
 }
 

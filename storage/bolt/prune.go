@@ -88,7 +88,7 @@ func (s *staging) prune(before time.Time, bite int) (first []byte, looked, remov
 func (s *Store) startPruning(every time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stopPruning = cancel
-	if every == 0 {
+	if every == 0 || s.committer == nil {
 		return
 	}
 	s.pruning.Go(func() {
