@@ -24,10 +24,11 @@ type AuthorizationRequest struct {
 	Scope, State               string
 	CodeChallenge              string // RFC 7636 4.3
 	CodeChallengeMethod        string
-	Prompt, MaxAge             string // OpenID Connect Core 3.1.2.1
-	RequestObject, RequestURI  string // "request", "request_uri": RFC 9101, not served
-	Repeated                   bool   // another parameter than client_id and redirect_uri was sent twice
-	RemoteAddr                 string // of the browser, as the server saw it
+	Resource                   []string // RFC 8707 2
+	Prompt, MaxAge             string   // OpenID Connect Core 3.1.2.1
+	RequestObject, RequestURI  string   // "request", "request_uri": RFC 9101, not served
+	Repeated                   bool     // another parameter than client_id and redirect_uri was sent twice
+	RemoteAddr                 string   // of the browser, as the server saw it
 }
 
 // Authorization is a request to the authorization endpoint whose client and redirect URI are proven, so
@@ -37,6 +38,7 @@ type Authorization struct {
 	RedirectURI string
 	State       string   // to be sent back as it is; "" if there is none
 	Scope       []string // that is asked for: the client's whole if it named none
+	Audience    []string // resource servers that the tokens are asked for; nil: any
 	Prompt      []string // none, login, consent, select_account
 	MaxAge      int      // seconds since the user signed in, at most; -1: any
 	Refused     *Error   // why it is not granted. Not to be told before it is known who the user is
@@ -110,7 +112,8 @@ func (a *Authorization) check(r *AuthorizationRequest) *Error {
 		return refused
 	}
 	a.Scope, _ = scope.Parse(granted)
-	return nil
+	a.Audience, refused = a.client.audience(r.Resource)
+	return refused
 }
 
 func (a *Authorization) checkChallenge(r *AuthorizationRequest) *Error {
@@ -155,7 +158,7 @@ func (a *Authorization) checkPrompt(r *AuthorizationRequest) *Error {
 func (a *Authorization) Prompts(word string) bool { return slices.Contains(a.Prompt, word) }
 
 // Consented tells whether the user has allowed the client all that it asks for: whether it is within the
-// scopes of his grants to the client that are alive. For a public client that anybody can pose as, on a
+// scopes of his grants to the client that are alive, and for the same resource servers. For a public client that anybody can pose as, on a
 // loopback or private-use URI (RFC 8252 8.6), nobody has.
 //
 // The error is an *[Error]: the store failed.
@@ -170,7 +173,7 @@ func (m *Manager) Consented(ctx context.Context, a *Authorization, user string) 
 		if err != nil {
 			return false, failure(err)
 		}
-		if m.connects(a.client, g) {
+		if m.connects(a.client, g) && within(a.Audience, g.Audience) {
 			open, any = scope.Beyond(open, g.Scope), true
 		}
 	}
@@ -212,7 +215,7 @@ func (m *Manager) approve(ctx context.Context, a *Authorization, as Approval, e 
 		RedirectURISent: a.request.RedirectURI != "",
 		Challenge:       a.request.CodeChallenge,
 	})
-	g.ID, g.User, g.Scope = as.Grant, as.User, strings.Join(as.Scope, " ")
+	g.ID, g.User, g.Scope, g.Audience = as.Grant, as.User, strings.Join(as.Scope, " "), a.Audience
 	switch err := m.store.Insert(ctx, g); {
 	case errors.Is(err, storage.ErrExists):
 		return "", refusal(approvedBefore)

@@ -78,7 +78,7 @@ func costOfGrant(_ storage.ID, g cachedGrant) int64 {
 
 func costOfClient(id string, c *client) int64 {
 	cost := int64(entryOverhead+unsafe.Sizeof(entry[*client]{})+unsafe.Sizeof(seat[string]{})+unsafe.Sizeof(*c)+unsafe.Sizeof(*c.Client)) +
-		int64(2*len(id)+len(c.Name)+len(c.Secret)+len(c.OldSecret)+len(c.Scope)) + costOfWords(c.RedirectURIs) + costOfWords(c.GrantTypes)
+		int64(2*len(id)+len(c.Name)+len(c.Secret)+len(c.OldSecret)+len(c.Scope)) + costOfWords(c.RedirectURIs) + costOfWords(c.Resources) + costOfWords(c.Audience) + costOfWords(c.GrantTypes)
 	for k, v := range c.Metadata {
 		cost += int64(len(k)+len(v)) + entryOverhead
 	}

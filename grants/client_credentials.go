@@ -23,9 +23,12 @@ func OnBehalf(allowed func(ctx context.Context, client, user string) (bool, erro
 // serveClient serves client_credentials (RFC 6749 4.4). Each token is a grant of its own, which has no
 // user and no refresh token unless the request is on behalf of a user.
 func (m *Manager) serveClient(ctx context.Context, c *client, r *Request, e *Event) (*tokenInfo, *Error) {
+	audience, refused := c.audience(r.Resource)
 	switch {
+	case refused != nil:
+		return nil, refused
 	case r.User == "":
-		return m.issue(ctx, c, Issue{Scope: r.Scope}, e)
+		return m.issue(ctx, c, Issue{Scope: r.Scope, Audience: audience}, e)
 	case c.Public:
 		return nil, refusal(publicClient)
 	case m.onBehalf == nil:
@@ -39,5 +42,5 @@ func (m *Manager) serveClient(ctx context.Context, c *client, r *Request, e *Eve
 	case !allowed:
 		return nil, refusal(notForUser)
 	}
-	return m.issue(ctx, c, Issue{User: r.User, Scope: r.Scope}, e)
+	return m.issue(ctx, c, Issue{User: r.User, Scope: r.Scope, Audience: audience}, e)
 }

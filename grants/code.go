@@ -16,12 +16,16 @@ func (m *Manager) redeemCode(ctx context.Context, c *client, r *Request, e *Even
 	if r.CodeVerifier != "" && !pkce.WellFormedVerifier(r.CodeVerifier) {
 		return nil, refusal(malformedVerifier)
 	}
+	audience, refused := c.audience(r.Resource)
+	if refused != nil {
+		return nil, refused
+	}
 	kind, id, secret, ok := m.encoding.Decode(r.Code)
 	code := native(kind, id, secret)
 	if !ok || !code.is(CodeKind) {
 		return nil, refusal(malformedToken)
 	}
-	req := redemption{client: c.ID, code: code, redirectURI: r.RedirectURI, verifier: r.CodeVerifier}
+	req := redemption{client: c.ID, code: code, redirectURI: r.RedirectURI, verifier: r.CodeVerifier, resource: audience}
 	p, d, at := m.policyFor(c, true), newDraw(), now()
 	out, err := m.step(ctx, code.id, func(g *storage.Grant) outcome { return redeem(g, req, p, d, at) })
 	return m.answer(out, err, EventIssued, at, e)

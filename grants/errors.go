@@ -70,6 +70,8 @@ const (
 	notForUser           reason = "client may not act for the user"
 	wrongImport          reason = "malformed import"
 	malformedUser        reason = "user is not UTF-8"
+	badResource          reason = "resource is malformed or not allowed to the client"
+	resourceBeyondGrant  reason = "resource beyond the grant's"
 	malformedRequest     reason = "malformed authorization request"
 	approvedBefore       reason = "the approval was used before"
 )
@@ -103,6 +105,8 @@ var refusals = map[reason]Error{
 	missingVerifier:      {Code: "invalid_grant", Description: deadGrant},
 	wrongVerifier:        {Code: "invalid_grant", Description: deadGrant},
 	malformedUser:        {Code: "invalid_request", Description: "the user is not UTF-8"},
+	badResource:          {Code: "invalid_target", Description: "resource is malformed, or not one that the client may ask for"},
+	resourceBeyondGrant:  {Code: "invalid_target", Description: "resource goes beyond what was granted"},
 	approvedBefore:       {Code: "invalid_request", Description: "the approval was used before"},
 	notOnBehalf:          {Code: "unauthorized_client", Description: "clients do not act for users here"},
 	notForUser:           {Code: "invalid_grant", Description: "the user is unknown, or the client may not act for it"},

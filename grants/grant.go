@@ -134,17 +134,18 @@ func end(g *storage.Grant, now time.Time) bool {
 
 // addAccess puts a new access token into the grant. Expired ones leave, and the oldest if there are
 // too many.
-func addAccess(g *storage.Grant, secret [32]byte, scope string, p policy, now time.Time) *storage.Access {
+func addAccess(g *storage.Grant, secret [32]byte, scope string, audience []string, p policy, now time.Time) *storage.Access {
 	tidy(g, now)
 	lifetime := p.accessLifetime
 	if g.AccessLifetime > 0 {
 		lifetime = min(lifetime, g.AccessLifetime)
 	}
 	g.Access = append(g.Access, storage.Access{
-		Digest:  digest(AccessKind, secret[:]),
-		Scope:   scope,
-		Created: now,
-		Expires: now.Add(lifetime),
+		Digest:   digest(AccessKind, secret[:]),
+		Scope:    scope,
+		Audience: audience,
+		Created:  now,
+		Expires:  now.Add(lifetime),
 	})
 	if extra := len(g.Access) - p.liveAccessTokens; extra > 0 {
 		g.Access = g.Access[extra:]

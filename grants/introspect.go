@@ -58,10 +58,15 @@ func (m *Manager) introspect(ctx context.Context, r *Request, e *Event) (*Intros
 	switch {
 	case err != nil:
 		return nil, failure(err)
-	case i.Client != c.ID && (i.Refresh || !c.Introspect):
+	case i.Client != c.ID && (i.Refresh || !c.Introspect || !i.isFor(c.Audience)):
 		return &Introspection{}, nil
 	}
 	return i, nil
+}
+
+// isFor tells whether a resource server of one of these names may take the token.
+func (i *Introspection) isFor(names []string) bool {
+	return len(names) == 0 || len(i.Audience) == 0 || slices.ContainsFunc(names, func(name string) bool { return slices.Contains(i.Audience, name) })
 }
 
 func (m *Manager) introspectAccess(ctx context.Context, access string) (*Introspection, error) {

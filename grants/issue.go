@@ -77,7 +77,7 @@ func (m *Manager) issue(ctx context.Context, c *client, i Issue, e *Event) (*tok
 	}
 	p := m.policyFor(c, i.User != "")
 	p.refresh = p.refresh && !i.NoRefresh
-	out := begin(g, p, newDraw(), at)
+	out := begin(g, nil, p, newDraw(), at)
 	if err := m.store.Insert(ctx, g); err != nil {
 		return nil, failure(err)
 	}

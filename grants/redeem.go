@@ -15,6 +15,7 @@ type redemption struct {
 	code        token
 	redirectURI string
 	verifier    string
+	resource    []string
 }
 
 // redeem answers a redemption. A wrong verifier does not spend the code; a number of them kills it. A
@@ -51,8 +52,12 @@ func redeem(g *storage.Grant, r redemption, p policy, d draw, now time.Time) out
 		return outcome{refused: codeReplayed, ended: true}
 	}
 
+	audience, ok := forGrant(g, r.resource)
+	if !ok {
+		return refuse(resourceBeyondGrant)
+	}
 	c.Redeemed = now
-	return begin(g, p, d, now)
+	return begin(g, audience, p, d, now)
 }
 
 // mistakeOf says what in the request does not prove that it comes from where the code was asked for.
@@ -72,9 +77,9 @@ func mistakeOf(c *storage.Code, r redemption, p policy) reason {
 	return ""
 }
 
-// begin issues the first tokens of a grant.
-func begin(g *storage.Grant, p policy, d draw, now time.Time) outcome {
-	i := hand(g, addAccess(g, d.access, "", p, now), d.access)
+// begin issues the first tokens of a grant. audience is that of the access token; nil: the grant's.
+func begin(g *storage.Grant, audience []string, p policy, d draw, now time.Time) outcome {
+	i := hand(g, addAccess(g, d.access, "", audience, p, now), d.access)
 	if p.refresh {
 		secret := [32]byte(slices.Concat(d.family[:], d.own[:]))
 		limit := after(now, p.refreshLifetime)

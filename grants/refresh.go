@@ -16,6 +16,10 @@ func (m *Manager) refresh(ctx context.Context, c *client, r *Request, e *Event) 
 	if !ok {
 		return nil, refusal(malformedScope)
 	}
+	audience, refused := c.audience(r.Resource)
+	if refused != nil {
+		return nil, refused
+	}
 	p, d, at := m.policyFor(c, true), newDraw(), now()
 	out := refuse(malformedToken)
 	for _, t := range m.readings(r.RefreshToken, RefreshKind) {
@@ -26,7 +30,7 @@ func (m *Manager) refresh(ctx context.Context, c *client, r *Request, e *Event) 
 		} else if err != nil {
 			return nil, failure(err)
 		}
-		req := refreshment{client: c.ID, token: t, scope: words, resource: r.Resource}
+		req := refreshment{client: c.ID, token: t, scope: words, resource: audience}
 		var failed *Error
 		out, failed = m.step(ctx, id, func(g *storage.Grant) outcome { return rotate(g, req, p, d, at) })
 		if failed != nil {

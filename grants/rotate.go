@@ -53,6 +53,10 @@ func advance(g *storage.Grant, r refreshment, p policy, d draw, now time.Time) o
 	case !scope.Within(r.scope, g.Scope):
 		return refuse(scopeBeyondGrant)
 	}
+	audience, ok := forGrant(g, r.resource)
+	if !ok {
+		return refuse(resourceBeyondGrant)
+	}
 	shutRetry(refresh)
 	refresh.Created = now
 	refresh.Expires = earlier(after(now, p.refreshIdle), refresh.Limit)
@@ -69,7 +73,7 @@ func advance(g *storage.Grant, r refreshment, p policy, d draw, now time.Time) o
 		refresh.Family, refresh.Current = familyOf(secret), digest(RefreshKind, secret[:])
 		next = native(RefreshKind, g.ID, secret)
 	}
-	a := addAccess(g, access, narrowed(g, r), p, now)
+	a := addAccess(g, access, narrowed(g, r), audience, p, now)
 	if refresh.Salt != nil {
 		refresh.RetryUntil = earlier(now.Add(p.retryWindow), a.Expires)
 	}

@@ -31,6 +31,7 @@ var answers = map[string]answer{
 	"invalid_grant":           {http.StatusBadRequest, "invalid_grant"},
 	"unauthorized_client":     {http.StatusBadRequest, "unauthorized_client"},
 	"unsupported_grant_type":  {http.StatusBadRequest, "unsupported_grant_type"},
+	"invalid_target":          {http.StatusBadRequest, "invalid_target"}, // RFC 8707 2
 	"invalid_scope":           {http.StatusBadRequest, "invalid_scope"},
 	"unsupported_token_type":  {http.StatusBadRequest, "unsupported_token_type"},
 	"temporarily_unavailable": {http.StatusServiceUnavailable, "temporarily_unavailable"}, // with Retry-After

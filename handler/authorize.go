@@ -32,6 +32,7 @@ type Ask struct {
 	// What the client asks for. They are zero where no client does.
 	Client    *storage.Client // read only
 	Scope     []string
+	Audience  []string      // resource servers (RFC 8707); nil: any
 	Prompt    []string      // OpenID Connect Core 3.1.2.1. With none, nothing that is shown reaches the browser
 	MaxAge    time.Duration // since the sign-in, at most; see Login, which says whether it is over. Negative: any
 	LoginHint string        // as it was sent: whom the client expects
@@ -108,6 +109,9 @@ func newPending(values url.Values) (*pending, error) {
 			p.Repeated = true
 		}
 	}
+	if sent := values["resource"]; len(sent) > 0 { // which may stand there more than once
+		p.Values["resource"] = sent
+	}
 	for _, name := range hints {
 		if sent := values[name]; len(sent) == 1 {
 			p.Values[name] = sent
@@ -127,6 +131,7 @@ func (p *pending) request(r *http.Request) *grants.AuthorizationRequest {
 		State:               v.Get("state"),
 		CodeChallenge:       v.Get("code_challenge"),
 		CodeChallengeMethod: v.Get("code_challenge_method"),
+		Resource:            v["resource"],
 		Prompt:              v.Get("prompt"),
 		MaxAge:              v.Get("max_age"),
 		RequestObject:       v.Get("request"),
@@ -206,7 +211,7 @@ func (a *authorizer) signedIn(w http.ResponseWriter, r *http.Request, p *pending
 
 func (p *pending) ask(asked *grants.Authorization) Ask {
 	return Ask{
-		Client: asked.Client, Scope: asked.Scope, Prompt: asked.Prompt, MaxAge: time.Duration(asked.MaxAge) * time.Second,
+		Client: asked.Client, Scope: asked.Scope, Audience: asked.Audience, Prompt: asked.Prompt, MaxAge: time.Duration(asked.MaxAge) * time.Second,
 		LoginHint: p.Values.Get("login_hint"), UILocales: p.Values.Get("ui_locales"),
 	}
 }

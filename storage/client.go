@@ -32,9 +32,17 @@ type Client struct {
 	GrantTypes   []string `json:"grant_types,omitzero"`
 	Scope        string   `json:"scope,omitzero"` // all it may ask for, and what it gets if it asks for nothing
 
+	// Resources are the resource servers (RFC 8707) that it may ask for tokens for, as URIs; nil: none. A
+	// token that names none is good at all of them.
+	Resources []string `json:"resources,omitzero"`
+
 	// Introspect lets the client ask the introspection endpoint (RFC 7662) about any access token, as
 	// resource servers do. Without it a client learns about its own tokens alone.
 	Introspect bool `json:"introspect,omitzero"`
+
+	// Audience is what the client is called where it is a resource server itself. With it set, Introspect
+	// tells it nothing of tokens that are for others.
+	Audience []string `json:"audience,omitzero"`
 
 	// Lifetimes that override the Manager's where they are not 0. The two of the refresh token may be
 	// Unlimited.
@@ -128,6 +136,8 @@ func (c *Client) Clone() *Client {
 	d := *c
 	d.RedirectURIs = slices.Clone(c.RedirectURIs)
 	d.GrantTypes = slices.Clone(c.GrantTypes)
+	d.Resources = slices.Clone(c.Resources)
+	d.Audience = slices.Clone(c.Audience)
 	if c.Metadata != nil {
 		d.Metadata = make(map[string]string, len(c.Metadata))
 		for k, v := range c.Metadata {

@@ -133,6 +133,16 @@ func (c *Client) Validate() error {
 		}
 	}
 
+	for _, of := range []struct {
+		field string
+		names []string
+	}{{"Resources", c.Resources}, {"Audience", c.Audience}} {
+		for _, name := range of.names {
+			if !ValidResource(name) {
+				add(of.field, name, "is no absolute URI without a fragment (RFC 8707 2)")
+			}
+		}
+	}
 	if c.Public && c.Introspect {
 		add("Introspect", "", "is for confidential clients (RFC 7662 2.1)")
 	}

@@ -32,7 +32,7 @@ type testCase struct {
 }
 
 var sections = [][]row{
-	authorizeRows, consentRows, authorizeAttackRows, introspectionRows, metadataRows,
+	authorizeRows, consentRows, authorizeAttackRows, introspectionRows, metadataRows, resourceRows,
 	generalRows, tokenRows, clientRows, codeRows, refreshRows, clientCredentialsRows, revocationRows, bearerRows, bearerAnswerRows, attackRows,
 	dialectRows,
 }

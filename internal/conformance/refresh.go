@@ -172,8 +172,8 @@ var refreshRows = []row{
 	}), each(testCase{}, map[string][4]string{ // a parameter: of the request, of one that is another, of one that is the same
 		"another scope":    {"scope", "", "read", "write read write"},
 		"narrowed scope":   {"scope", "read", "", "read read"},
-		"another resource": {"resource", "https://a.example", "https://b.example", "https://a.example"},
-		"no resource":      {"resource", "https://a.example", without, "https://a.example"},
+		"another resource": {"resource", "https://a.example/api", "https://b.example/api", "https://a.example/api"},
+		"no resource":      {"resource", "https://a.example/api", without, "https://a.example/api"},
 	}, func(t *testing.T, s *server, c [4]string) {
 		r0 := s.pair(t, "web")
 		r1 := s.refreshAs(t, "web", r0.refresh(), c[0], c[1]).ok(t)

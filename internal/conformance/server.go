@@ -26,17 +26,20 @@ const (
 // issuer is under which name all servers are known.
 const issuer = "https://auth.example"
 
+// resources are those that web and svc may ask for tokens for.
+var resources = []string{"https://a.example/api", "https://b.example/api", "https://c.example/api"}
+
 // fixtures are the clients that rows speak of.
 func fixtures() []*storage.Client {
 	code := []string{"authorization_code", "refresh_token"}
 	own := []string{"client_credentials"}
 	return []*storage.Client{
-		{ID: "web", Secret: storage.HashGenerated("web-secret"), GrantTypes: code, Scope: "read write", RedirectURIs: []string{"https://web.example/cb"}},
+		{ID: "web", Secret: storage.HashGenerated("web-secret"), GrantTypes: code, Scope: "read write", RedirectURIs: []string{"https://web.example/cb"}, Resources: resources},
 		{ID: "two", Secret: storage.HashGenerated("two-secret"), GrantTypes: code, Scope: "read", RedirectURIs: []string{"https://two.example/a", "https://two.example/b?x=1"}},
 		{ID: "loose", Secret: storage.HashGenerated("loose-secret"), GrantTypes: code, Scope: "read", RedirectURIs: []string{"https://loose.example/cb"}, InsecureNoPKCE: true},
 		{ID: "spa", Public: true, GrantTypes: code, Scope: "read write", RedirectURIs: []string{"https://spa.example/cb"}},
 		{ID: "native", Public: true, GrantTypes: code, Scope: "read", RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb", "com.example.app:/cb"}},
-		{ID: "svc", Secret: storage.HashGenerated("svc-secret"), GrantTypes: own, Scope: "read jobs"},
+		{ID: "svc", Secret: storage.HashGenerated("svc-secret"), GrantTypes: own, Scope: "read jobs", Resources: resources},
 		{ID: "bare", Secret: storage.HashGenerated("bare-secret"), GrantTypes: own},
 		{ID: "o:d d+%", Secret: storage.HashGenerated("s:e c+r%e&t="), GrantTypes: own, Scope: "read"},
 		{ID: "rs", Secret: storage.HashGenerated("rs-secret"), Introspect: true},
@@ -102,6 +105,11 @@ func (s *server) mount() {
 	}
 	protect := middleware.Bearer(s.manager, middleware.Realm("api"))
 	s.mux.Handle("GET /any", protect(http.HandlerFunc(whoami)))
+	for name, resource := range map[string]string{"a": resources[0], "b": resources[1]} {
+		at := middleware.Bearer(s.manager, middleware.Realm("api"), middleware.Audience(resource))
+		s.mux.Handle("GET /at/"+name, at(http.HandlerFunc(whoami)))
+		s.mux.Handle("GET /at/"+name+"/jobs", at(middleware.Scope("jobs")(http.HandlerFunc(whoami))))
+	}
 	s.mux.Handle("GET /users", protect(middleware.User(http.HandlerFunc(whoami))))
 	s.mux.Handle("GET /orders", protect(middleware.Scope("orders:read")(http.HandlerFunc(whoami))))
 }

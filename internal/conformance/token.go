@@ -113,7 +113,7 @@ var tokenRows = []row{
 			})
 		}},
 			testCase{name: "resource may repeat", foreign: true, run: func(t *testing.T, s *server) {
-				s.token(t, goodToken+"&resource=https://a.example&resource=https://b.example", as("svc")).ok(t)
+				s.token(t, goodToken+"&resource=https://a.example/api&resource=https://b.example/api", as("svc")).ok(t)
 			}})...),
 	},
 	{"T-08", each(testCase{foreign: true}, map[string]string{

@@ -141,6 +141,8 @@ func fullClient(id string, seed int) *storage.Client {
 		Name:                     text("Bücher \"&\" <Mehr> \x00"),
 		Secret:                   storage.HashGenerated(text("secret")),
 		OldSecret:                storage.HashGenerated(text("old secret")),
+		Resources:                []string{"https://api.example/" + text("")},
+		Audience:                 []string{"https://rs.example/" + text("")},
 		RedirectURIs:             []string{"https://web.example/cb/" + text(""), "com.example.app:/cb"},
 		GrantTypes:               []string{"authorization_code", "refresh_token", "urn:example:" + text("grant")},
 		Scope:                    text("read") + " write",
@@ -159,6 +161,8 @@ func fullClient(id string, seed int) *storage.Client {
 // spoilClient alters all of c that could be shared with another client, and more.
 func spoilClient(c *storage.Client) {
 	c.Name, c.Scope, c.Secret, c.Generation = "spoiled", "spoiled", "", 1
+	clear(c.Resources)
+	clear(c.Audience)
 	for i := range c.RedirectURIs {
 		c.RedirectURIs[i] = "spoiled:/"
 	}
