@@ -184,7 +184,7 @@ var refreshRows = []row{
 				t.Errorf("want the same pair, got %s", again)
 			}
 		})
-		s.lives(t, "web", r1)
+		s.refreshes(t, "web", r1.refresh())
 	})...)},
 	one("RT-08", testCase{run: func(t *testing.T, s *server) {
 		r0, r1, r2 := refreshedTwice(t, s, "web")
