@@ -355,10 +355,16 @@ func (s *storm) hold(t *testing.T) {
 	}
 }
 
-// keeps tells whether there is a secret of that name.
+// keeps tells whether there is a secret of that name. To look at it is a write, which waits for the end of an
+// outage.
 func (s *storm) keeps(t *testing.T, word string) bool {
 	t.Helper()
-	value, err := s.store.Secret(t.Context(), word, func(old []byte) ([]byte, error) { return old, nil })
+	same := func(old []byte) ([]byte, error) { return old, nil }
+	value, err := s.store.Secret(t.Context(), word, same)
+	for tries := 0; errors.Is(err, storage.ErrUnavailable) && tries < 1000; tries++ {
+		time.Sleep(10 * time.Millisecond)
+		value, err = s.store.Secret(t.Context(), word, same)
+	}
 	if err != nil || value != nil && string(value) != word {
 		t.Errorf("secret %s: %q, %v", word, value, err)
 	}
