@@ -74,9 +74,7 @@ func (m *Manager) authorization(ctx context.Context, r *AuthorizationRequest) (*
 		return nil, &Error{Code: "invalid_request", Description: "redirect_uri is not one that the client has registered", Cause: wrongRedirectURI}
 	}
 	a := &Authorization{Client: c.Client, RedirectURI: uri, State: r.State, MaxAge: -1, client: c, request: r}
-	for word := range strings.FieldsSeq(r.Prompt) {
-		a.Prompt = append(a.Prompt, word)
-	}
+	a.Prompt = strings.Fields(r.Prompt)
 	a.Refused = a.check(r)
 	return a, nil
 }

@@ -56,7 +56,7 @@ type UserFunc = func(w http.ResponseWriter, r *http.Request, ask Ask) (User, err
 // Authorize panics if the manager has no [grants.Issuer], or if its store is no [storage.Keys].
 func Authorize(m *grants.Manager, user UserFunc, opts ...Option) http.Handler {
 	a := &authorizer{site: newSite("Authorize", m, user, opts)}
-	return a.serve(http.MethodGet, http.MethodPost)(a.answer)
+	return a.serve(a.answer)
 }
 
 type authorizer struct{ *site }
@@ -145,7 +145,7 @@ func (p *pending) request(r *http.Request) *grants.AuthorizationRequest {
 func (a *authorizer) proceed(w http.ResponseWriter, r *http.Request, p *pending) error {
 	asked, err := a.manager.Authorization(r.Context(), p.request(r))
 	if err != nil {
-		return err
+		return a.unproven(r, p, asError(err))
 	}
 	user, refused := a.signedIn(w, r, p, asked)
 	switch {
@@ -179,8 +179,7 @@ func (a *authorizer) signedIn(w http.ResponseWriter, r *http.Request, p *pending
 	if silent {
 		w = newVoid()
 	}
-	back := *p
-	back.Asked, back.User, back.Shown = time.Now().Unix(), "", nil
+	back := p.afterLogin()
 	var err error
 	if ask.ReturnTo, err = a.returnTo(w, r, &back); err != nil {
 		return User{}, asError(err)
@@ -207,6 +206,13 @@ func (a *authorizer) signedIn(w http.ResponseWriter, r *http.Request, p *pending
 		return user, nil
 	}
 	return user, &grants.Error{Code: serverError, Description: somethingWrong, Cause: errors.New("the application was asked for a login, and has shown none")}
+}
+
+// afterLogin is p as it comes back from the login that is shown now.
+func (p *pending) afterLogin() pending {
+	back := *p
+	back.Asked, back.User, back.Shown = time.Now().Unix(), "", nil
+	return back
 }
 
 func (p *pending) ask(asked *grants.Authorization) Ask {
@@ -246,10 +252,9 @@ func (a *authorizer) decide(w http.ResponseWriter, r *http.Request, p *pending, 
 	}
 	asked, err := a.manager.Authorization(r.Context(), p.request(r))
 	if err != nil {
-		return err
+		return a.unproven(r, p, asError(err))
 	}
-	back := *p
-	back.Asked, back.User, back.Shown = time.Now().Unix(), "", nil
+	back := p.afterLogin()
 	ask := p.ask(asked)
 	if ask.ReturnTo, err = a.returnTo(w, r, &back); err != nil {
 		return a.refuse(w, r, p, asked, "", asError(err))
@@ -322,6 +327,15 @@ func (a *authorizer) refuse(w http.ResponseWriter, r *http.Request, p *pending, 
 	}
 	a.redirect(w, asked, "error", code, "error_description", sendable(refused.Description))
 	return nil
+}
+
+// unproven is the page about a request whose client or redirect URI is not proven.
+func (a *authorizer) unproven(r *http.Request, p *pending, e *grants.Error) error {
+	if !isFailure(e) {
+		return &pageError{http.StatusBadRequest, e}
+	}
+	a.logFailure(r.Context(), p.Values, e)
+	return &pageError{answerTo(e.Code).status, e}
 }
 
 // redirect sends the browser to the proven redirect URI, with state and iss (RFC 9207 2).

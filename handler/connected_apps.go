@@ -30,7 +30,7 @@ import (
 // ConnectedApps panics if the manager has no [grants.Issuer], or if its store is no [storage.Keys].
 func ConnectedApps(m *grants.Manager, user UserFunc, opts ...Option) http.Handler {
 	c := &connectedApps{newSite("ConnectedApps", m, user, opts)}
-	return c.serve(http.MethodGet, http.MethodPost)(c.answer)
+	return c.serve(c.answer)
 }
 
 type connectedApps struct{ *site }

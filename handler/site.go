@@ -58,20 +58,18 @@ func badPage(description string) error {
 	return &pageError{http.StatusBadRequest, invalidRequest(description)}
 }
 
-// serve answers requests of these methods with answer. Everything that goes wrong is answered here.
-func (s *site) serve(methods ...string) func(answer func(w http.ResponseWriter, r *http.Request) error) http.Handler {
-	return func(answer func(w http.ResponseWriter, r *http.Request) error) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !slices.Contains(methods, r.Method) {
-				w.Header().Set("Allow", strings.Join(methods, ", "))
-				s.fail(w, r, &pageError{http.StatusMethodNotAllowed, invalidRequest("this method is not served here")})
-				return
-			}
-			if err := s.guarded(w, r, answer); err != nil {
-				s.fail(w, r, err)
-			}
-		})
-	}
+// serve answers GET and POST with answer. Everything that goes wrong is answered here.
+func (s *site) serve(answer func(w http.ResponseWriter, r *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodPost {
+			w.Header().Set("Allow", "GET, POST")
+			s.fail(w, r, &pageError{http.StatusMethodNotAllowed, invalidRequest("this method is not served here")})
+			return
+		}
+		if err := s.guarded(w, r, answer); err != nil {
+			s.fail(w, r, err)
+		}
+	})
 }
 
 // guarded runs answer. A panic in it becomes an error; the log gets its place, not its value.
@@ -95,9 +93,6 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if !ok {
 		e := asError(err)
 		page = &pageError{answerTo(e.Code).status, e}
-		if page.status == http.StatusUnauthorized { // no client authenticates here
-			page.status = http.StatusBadRequest
-		}
 		if isFailure(e) {
 			s.logFailure(r.Context(), r.URL.Query(), e)
 		}
@@ -138,12 +133,19 @@ func (s *site) values(w http.ResponseWriter, r *http.Request) (url.Values, error
 			return nil, badPage("the body could not be read")
 		}
 		raw = string(body)
-	} else if len(raw) > s.queryLimit && !(strings.HasPrefix(raw, "pending=") && len(raw) <= longestPending) {
-		return nil, &pageError{http.StatusRequestURITooLong, invalidRequest("the query is too long")}
+	}
+	tooLong := &pageError{http.StatusRequestURITooLong, invalidRequest("the query is too long")}
+	if r.Method == http.MethodPost {
+		tooLong = &pageError{http.StatusRequestEntityTooLarge, invalidRequest("the parameters are too long")}
+	} else if len(raw) > longestPending {
+		return nil, tooLong
 	}
 	values, err := url.ParseQuery(raw)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, badPage("the parameters are malformed")
+	case len(raw) > s.queryLimit && !values.Has("pending"): // what is sealed is longer than what was sent
+		return nil, tooLong
 	}
 	count := 0
 	for name, sent := range values {

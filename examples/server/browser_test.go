@@ -28,7 +28,7 @@ import (
 )
 
 // chromium starts a browser without any state. Where there is none the test is skipped, unless
-// OSTIARY_BROWSER demands one; where that says "elsewhere", a run beside this one has it.
+// OSTIARY_BROWSER demands one.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
 	var program string
@@ -39,8 +39,6 @@ func chromium(t *testing.T) context.Context {
 		}
 	}
 	switch {
-	case os.Getenv("OSTIARY_BROWSER") == "elsewhere":
-		t.Skip("the browser is driven elsewhere")
 	case program == "" && os.Getenv("OSTIARY_BROWSER") != "":
 		t.Fatal("no Chromium here")
 	case program == "":

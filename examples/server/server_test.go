@@ -14,10 +14,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	oauth2server "github.com/go-oauth2/oauth2/v4"
 	"golang.org/x/oauth2"
 
 	"github.com/ostiary-go/ostiary/examples/internal/process"
+	"github.com/ostiary-go/ostiary/grants"
+	"github.com/ostiary-go/ostiary/storage"
+	"github.com/ostiary-go/ostiary/storage/bolt"
 )
 
 func TestMain(m *testing.M) { process.Main(m, main) }
@@ -268,10 +274,10 @@ func TestAlone(t *testing.T) {
 	p.Stop(t)
 }
 
-// The client's own tokens say so.
-func TestClientsOwn(t *testing.T) {
-	p := launch(t, "-access-ttl", "2s")
-	res, err := http.PostForm(p.URL+"/oauth/token", url.Values{"client_id": {"svc"}, "client_secret": {"svc-secret"}, "grant_type": {"client_credentials"}})
+// clientsOwn gets a client's own token.
+func clientsOwn(t *testing.T, p *process.Process, client string) *oauth2.Token {
+	t.Helper()
+	res, err := http.PostForm(p.URL+"/oauth/token", url.Values{"client_id": {client}, "client_secret": {client + "-secret"}, "grant_type": {"client_credentials"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,8 +286,89 @@ func TestClientsOwn(t *testing.T) {
 	if err := json.NewDecoder(res.Body).Decode(token); err != nil || token.AccessToken == "" {
 		t.Fatalf("%v, %d", err, res.StatusCode)
 	}
-	if who := ask(t, config(p.URL, "svc", "").Client(t.Context(), token), p.URL+"/api/whoami"); who["sub"] != "" || who["client_id"] != "svc" {
-		t.Errorf("whoami: %v", who)
+	return token
+}
+
+// A client's own token says so, and a restart leaves it as it is.
+func TestClientsOwn(t *testing.T) {
+	dir := t.TempDir()
+	flags := []string{"-clients", write(t, dir, "clients.json", clientsFile), "-users", write(t, dir, "users.json", usersFile)}
+	p := process.Start(t, filepath.Join(dir, "auth.db"), flags...)
+	token := clientsOwn(t, p, "svc")
+	for range 2 {
+		if who := ask(t, config(p.URL, "svc", "").Client(t.Context(), token), p.URL+"/api/whoami"); who["sub"] != "" || who["client_id"] != "svc" {
+			t.Errorf("whoami: %v", who)
+		}
+		p.Stop(t)
+		p = process.Start(t, filepath.Join(dir, "auth.db"), flags...)
+	}
+	p.Stop(t)
+}
+
+// The lifetimes are those of the flags.
+func TestLifetimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := bolt.Open(filepath.Join(t.TempDir(), "auth.db"), bolt.PruneEvery(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		err = store.PutClient(t.Context(), &storage.Client{
+			ID: "web", Secret: storage.HashGenerated("web-secret"), InsecureNoPKCE: true,
+			GrantTypes: []string{"authorization_code", "refresh_token"}, RedirectURIs: []string{"https://web.example/cb"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := flags{issuer: "https://auth.example", accessTTL: 90 * time.Second, codeTTL: 7 * time.Second, retryWindow: 0}
+		options, err := f.options()
+		if err != nil {
+			t.Fatal(err)
+		}
+		manager := grants.New(store, options...)
+		code, err := manager.GenerateAuthToken(t.Context(), "code", &oauth2server.TokenGenerateRequest{ClientID: "web", UserID: "alice"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code.GetCodeExpiresIn() != 7*time.Second {
+			t.Errorf("a code lives for %v", code.GetCodeExpiresIn())
+		}
+		first, err := manager.Token(t.Context(), &grants.Request{GrantType: "authorization_code", ClientID: "web", ClientSecret: "web-secret", Code: code.GetCode()})
+		if err != nil || first.GetAccessExpiresIn() != 90*time.Second {
+			t.Fatalf("%v, %v", first, err)
+		}
+		refresh := &grants.Request{GrantType: "refresh_token", ClientID: "web", ClientSecret: "web-secret", RefreshToken: first.GetRefresh()}
+		if _, err := manager.Token(t.Context(), refresh); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := manager.Token(t.Context(), refresh); err == nil {
+			t.Error("a lost answer is repeated")
+		}
+	})
+}
+
+// The files that the README shows are taken.
+func TestREADMEFiles(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```json\n")
+	block, _, ok := strings.Cut(block, "```")
+	if !ok {
+		t.Fatal("no clients.json in the README")
+	}
+	dir := t.TempDir()
+	p := process.Start(t, filepath.Join(dir, "auth.db"), "-clients", write(t, dir, "clients.json", block), "-users", write(t, dir, "users.json", usersFile))
+	for client, secret := range map[string]string{"web": "change-me", "api": "change-me-too"} {
+		res, err := http.PostForm(p.URL+"/oauth/introspect", url.Values{"client_id": {client}, "client_secret": {secret}, "token": {"x"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != 200 {
+			t.Errorf("%s: %s", client, res.Status)
+		}
 	}
 	p.Stop(t)
 }

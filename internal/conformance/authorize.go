@@ -1,11 +1,14 @@
 package conformance
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-oauth2/oauth2/v4"
 
 	"github.com/ostiary-go/ostiary/internal/testbed"
 )
@@ -247,6 +250,7 @@ var authorizeRows = []row{
 		}},
 		{name: "too large", run: func(t *testing.T, s *server) {
 			v := s.alice()
+			v.post(t, "/authorize", query("state", strings.Repeat("x", 16<<10)), fromHere).page(t, 413) // as in a query
 			v.post(t, "/authorize", query("foo", strings.Repeat("x", 64<<10)), fromHere).page(t, 413)
 		}},
 	}},
@@ -311,6 +315,38 @@ var authorizeRows = []row{
 			page := v.authorize(t)
 			s.store.Break(testbed.Hang, nil, nil)
 			v.approves(t, page).returned(t, "temporarily_unavailable", "xyz")
+		}},
+		{name: "a table that quotes", run: func(t *testing.T, s *server) {
+			const id = marker + "-client"
+			s.useTable(func(id string) (oauth2.ClientInfo, error) {
+				return nil, fmt.Errorf("no row %q, %s", id, url.QueryEscape(id))
+			})
+			v := s.alice()
+			for _, a := range []*answer{v.authorize(t, "client_id", id), v.post(t, "/authorize", query("client_id", id), fromHere)} {
+				s.lacks(t, a.page(t, 503), marker)
+			}
+		}},
+		{name: "a table that quotes, later", run: func(t *testing.T, s *server) {
+			v := s.alice()
+			page := v.authorize(t)
+			pending := page.pending(t)
+			s.useTable(func(id string) (oauth2.ClientInfo, error) {
+				return nil, fmt.Errorf("no row for %s of %s", "https://web.example/cb", id)
+			})
+			v.approves(t, page).page(t, 503)
+			v.get(t, "/authorize?"+form("pending", pending)).page(t, 503)
+			if strings.Contains(s.log.String(), "https://web.example/cb") {
+				t.Errorf("logs %s", s.log)
+			}
+		}},
+		{name: "another instance", run: func(t *testing.T, s *server) { // has the same key
+			v := s.visitor()
+			next := v.authorize(t).login(t)
+			v.signIn("alice")
+			s.restart()
+			page := v.get(t, next)
+			s.restart()
+			v.approves(t, page).granted(t, "xyz")
 		}},
 		{name: "the application", run: func(t *testing.T, s *server) {
 			v := s.alice()

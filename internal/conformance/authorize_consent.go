@@ -298,6 +298,8 @@ var consentRows = []row{
 		var next string
 		s.unchanged(t, func() { next = v.approves(t, page).login(t) })
 		v.signIn("alice")
+		_, pending, _ := strings.Cut(next, "pending=") // is the request alone, and no consent
+		s.unchanged(t, func() { v.post(t, "/authorize", form("pending", pending, "consent", "approve"), fromHere).page(t, 400) })
 		v.approves(t, v.get(t, next)).granted(t, "xyz")
 	}}, testCase{name: "client changed meanwhile", run: func(t *testing.T, s *server) {
 		v := s.alice()

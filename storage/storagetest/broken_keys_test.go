@@ -235,21 +235,13 @@ var brokenKeys = []brokenStore{
 	}},
 	{"Secret/own", "what change returned", func(a *altered) {
 		a.secret = func(ctx context.Context, name string, do secretChange) ([]byte, error) {
-			var left []byte
-			_, err := a.memory.Secret(ctx, name, func(old []byte) (_ []byte, err error) {
-				left, err = do(old)
-				return left, err
-			})
+			_, left, err := a.leaving(ctx, name, do)
 			return left, err
 		}
 	}},
 	{"Secret/own", "what change returned is stored", func(a *altered) {
 		a.secret = func(ctx context.Context, name string, do secretChange) ([]byte, error) {
-			var left []byte
-			value, err := a.memory.Secret(ctx, name, func(old []byte) (_ []byte, err error) {
-				left, err = do(old)
-				return left, err
-			})
+			value, left, err := a.leaving(ctx, name, do)
 			if len(value) > 0 {
 				a.exclusively(func() { a.secrets[name] = left })
 			}
@@ -424,11 +416,7 @@ var brokenKeys = []brokenStore{
 	{"Secret/too_large", "cut without a word", keepingAs(func(value []byte) []byte { return value[:min(len(value), largestSecret)] })},
 	{"Secret/too_large", "welcome", func(a *altered) {
 		a.secret = func(ctx context.Context, name string, do secretChange) ([]byte, error) {
-			var left []byte
-			value, err := a.memory.Secret(ctx, name, func(old []byte) (_ []byte, err error) {
-				left, err = do(old)
-				return left, err
-			})
+			value, left, err := a.leaving(ctx, name, do)
 			if err != nil && len(left) > largestSecret {
 				a.exclusively(func() { a.secrets[name] = bytes.Clone(left) })
 				return left, nil
@@ -438,11 +426,7 @@ var brokenKeys = []brokenStore{
 	}},
 	{"Secret/too_large", "refused, and stored", func(a *altered) {
 		a.secret = func(ctx context.Context, name string, do secretChange) ([]byte, error) {
-			var left []byte
-			value, err := a.memory.Secret(ctx, name, func(old []byte) (_ []byte, err error) {
-				left, err = do(old)
-				return left, err
-			})
+			value, left, err := a.leaving(ctx, name, do)
 			if err != nil && len(left) > largestSecret {
 				a.exclusively(func() { a.secrets[name] = bytes.Clone(left[:largestSecret]) })
 			}
@@ -588,11 +572,7 @@ var brokenKeys = []brokenStore{
 	}},
 	{"Secret/beside_error", "what change made", func(a *altered) {
 		a.secret = func(ctx context.Context, name string, do secretChange) ([]byte, error) {
-			var left []byte
-			_, err := a.memory.Secret(ctx, name, func(old []byte) (_ []byte, err error) {
-				left, err = do(old)
-				return left, err
-			})
+			_, left, err := a.leaving(ctx, name, do)
 			return left, err
 		}
 	}},
@@ -684,4 +664,13 @@ func keepsTurnOfSecret(run func(func())) func(*altered) {
 			return a.memory.Secret(ctx, name, func([]byte) ([]byte, error) { return value, nil })
 		}
 	}
+}
+
+// leaving is Secret of the memory store, and what change returned last.
+func (a *altered) leaving(ctx context.Context, name string, do secretChange) (value, left []byte, err error) {
+	value, err = a.memory.Secret(ctx, name, func(old []byte) (_ []byte, err error) {
+		left, err = do(old)
+		return left, err
+	})
+	return value, left, err
 }

@@ -129,16 +129,7 @@ func secretErrorAsItIs(p *probe) error {
 		})
 		return err
 	}
-	for _, want := range []error{
-		errors.New("change failed"),
-		fmt.Errorf("change: %w", storage.ErrNotFound),
-		storage.ErrNotFound,
-		storage.ErrExists,
-		storage.ErrClosed,
-		storage.ErrUnavailable,
-		context.Canceled,
-		context.DeadlineExceeded,
-	} {
+	for _, want := range errorsOfChange {
 		for _, name := range []string{"key", "absent"} {
 			if err := fails(name, want); err != want {
 				return fmt.Errorf("Secret returned the error %v, want the very error %v", err, want)

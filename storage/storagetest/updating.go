@@ -244,6 +244,18 @@ func updateFreshGrant(p *probe) error {
 	return nil
 }
 
+// errorsOfChange are errors that a change may return, each to be returned as it is.
+var errorsOfChange = []error{
+	errors.New("change failed"),
+	fmt.Errorf("change: %w", storage.ErrNotFound),
+	storage.ErrNotFound,
+	storage.ErrExists,
+	storage.ErrClosed,
+	storage.ErrUnavailable,
+	context.Canceled,
+	context.DeadlineExceeded,
+}
+
 // changeError is compared by identity, and can't be.
 type changeError []string
 
@@ -254,16 +266,7 @@ func updateErrorAsItIs(p *probe) error {
 	if err := p.insert(g); err != nil {
 		return err
 	}
-	for _, want := range []error{
-		errors.New("change failed"),
-		fmt.Errorf("change: %w", storage.ErrNotFound),
-		storage.ErrNotFound,
-		storage.ErrExists,
-		storage.ErrClosed,
-		storage.ErrUnavailable,
-		context.Canceled,
-		context.DeadlineExceeded,
-	} {
+	for _, want := range errorsOfChange {
 		err := p.Update(p.ctx, g.ID, func(g *storage.Grant) error {
 			spoil(g)
 			return want
