@@ -150,6 +150,11 @@ var authorizeRows = []row{
 		v := s.alice()
 		a := v.approves(t, v.authorizeAs(t, "loose", "code_challenge", without, "code_challenge_method", without))
 		s.redeem(t, "loose", a.granted(t, "xyz"), "code_verifier", without).ok(t)
+		// Without PKCE the redirect URI that was sent has to be repeated, and one that was not need not be.
+		code := v.authorizeAs(t, "loose", "code_challenge", without, "code_challenge_method", without).granted(t, "xyz")
+		s.redeem(t, "loose", code, "code_verifier", without, "redirect_uri", without).e400(t, "invalid_grant")
+		code = v.authorizeAs(t, "loose", "code_challenge", without, "code_challenge_method", without, "redirect_uri", without).granted(t, "xyz")
+		s.redeem(t, "loose", code, "code_verifier", without, "redirect_uri", without).ok(t)
 	}})},
 	{"AZ-12", returning("invalid_request", map[string]string{
 		"absent": query("code_challenge_method", without), "empty": query("code_challenge_method", ""), "plain": query("code_challenge_method", "plain"), "s256": query("code_challenge_method", "s256"), "S512": query("code_challenge_method", "S512"),
