@@ -2,12 +2,13 @@ package grants
 
 import (
 	"hash/maphash"
-	"sync"
 	"time"
 	"unsafe"
 
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
 
+	"github.com/ostiary-go/ostiary/internal/bounded"
+	"github.com/ostiary-go/ostiary/internal/view"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
@@ -17,13 +18,11 @@ import (
 // ends. Who reads the store keeps what he read only if the counter has not moved since before he read.
 // Without these rules a reader could put back what has just been changed.
 //
-// It is bounded in bytes. A full shard makes room by going round its entries: one that was used since it
-// came by last stays, the first other one goes. So a flood of tokens that are used once pushes out what
-// else is used once. Tokens that nobody has are never in it. BenchmarkCache of the module interop holds it
-// against a library.
+// It is bounded in bytes. Tokens that nobody has are never in it. BenchmarkCache of the module interop holds
+// it against a library.
 type cache struct {
-	grants  table[storage.ID, cachedGrant]
-	clients table[string, *client]
+	grants  *bounded.Table[storage.ID, cachedGrant]
+	clients *bounded.Table[string, *client]
 }
 
 // cachedGrant is an access token that was validated, with what a look at it needs first, and its grant.
@@ -42,20 +41,14 @@ const clientShare = 8
 func newCache(bytes int64, w storage.Watcher) *cache {
 	seed := maphash.MakeSeed()
 	c := &cache{
-		grants: table[storage.ID, cachedGrant]{
-			hash: func(id storage.ID) uint64 { return uint64(id[len(id)-1]) }, // which is random
-			cost: costOfGrant, limit: (bytes - bytes/clientShare) / shards,
-			gone: func(cachedGrant) {},
-		},
-		clients: table[string, *client]{
-			hash: func(id string) uint64 { return maphash.String(seed, id) },
-			cost: costOfClient, limit: bytes / clientShare / shards,
-			gone: func(c *client) { c.gone.Store(true) },
-		},
+		grants: bounded.New(bytes-bytes/clientShare, func(id storage.ID) uint64 { return uint64(id[len(id)-1]) }, // which is random
+			costOfGrant, nil),
+		clients: bounded.New(bytes/clientShare, func(id string) uint64 { return maphash.String(seed, id) },
+			costOfClient, func(c *client) { c.gone.Store(true) }),
 	}
 	w.Watch(func(changes storage.Changes) (changed func()) {
-		grants := c.grants.lockOut(changes.Grants, changes.All)
-		clients := c.clients.lockOut(changes.Clients, changes.All)
+		grants := c.grants.LockOut(changes.Grants, changes.All)
+		clients := c.clients.LockOut(changes.Clients, changes.All)
 		return func() {
 			grants()
 			clients()
@@ -64,11 +57,9 @@ func newCache(bytes int64, w storage.Watcher) *cache {
 	return c
 }
 
-// What entries take, roughly: themselves, what the map leaves empty, their seat, and what they point to.
-const entryOverhead = 120
-
+// costOfGrant is what an entry points to, roughly, in bytes.
 func costOfGrant(_ storage.ID, g cachedGrant) int64 {
-	cost := int64(entryOverhead + unsafe.Sizeof(entry[cachedGrant]{}) + unsafe.Sizeof(seat[storage.ID]{}) + unsafe.Sizeof(*g.grant))
+	cost := int64(unsafe.Sizeof(*g.grant))
 	cost += int64(len(g.grant.Client)+len(g.grant.User)+len(g.grant.Scope)) + int64(cap(g.grant.Access))*int64(unsafe.Sizeof(storage.Access{}))
 	for i := range g.grant.Access {
 		cost += int64(len(g.grant.Access[i].Scope)) + costOfWords(g.grant.Access[i].Audience)
@@ -77,10 +68,10 @@ func costOfGrant(_ storage.ID, g cachedGrant) int64 {
 }
 
 func costOfClient(id string, c *client) int64 {
-	cost := int64(entryOverhead+unsafe.Sizeof(entry[*client]{})+unsafe.Sizeof(seat[string]{})+unsafe.Sizeof(*c)+unsafe.Sizeof(*c.Client)) +
+	cost := int64(unsafe.Sizeof(*c)+unsafe.Sizeof(*c.Client)) +
 		int64(2*len(id)+len(c.Name)+len(c.Secret)+len(c.OldSecret)+len(c.Scope)) + costOfWords(c.RedirectURIs) + costOfWords(c.Resources) + costOfWords(c.Audience) + costOfWords(c.GrantTypes)
 	for k, v := range c.Metadata {
-		cost += int64(len(k)+len(v)) + entryOverhead
+		cost += int64(len(k)+len(v)) + 120
 	}
 	return cost
 }
@@ -90,175 +81,6 @@ func costOfWords(words []string) (cost int64) {
 		cost += int64(len(w)) + int64(unsafe.Sizeof(w))
 	}
 	return cost
-}
-
-const shards = 64
-
-// table is a bounded map in shards.
-type table[K comparable, V any] struct {
-	shards [shards]shard[K, V]
-	hash   func(K) uint64
-	cost   func(K, V) int64
-	limit  int64   // of a shard, in bytes
-	gone   func(V) // is told of what leaves
-}
-
-type shard[K comparable, V any] struct {
-	mu      sync.Mutex
-	entries map[K]entry[V]
-	seats   []seat[K]
-	used    []bool // since the hand came by; apart, so that a look-up finds it in the processor's cache
-	hand    int
-	bytes   int64
-	counter uint64    // moves with every change
-	locked  map[K]int // records that are being changed
-	shut    int       // all of them may be
-
-	hits, misses int64
-
-	_ [64]byte // a cache line for each
-}
-
-// entry lies in the map itself: each pointer to follow would be one more wait for memory.
-type entry[V any] struct {
-	value V
-	seat  int
-}
-
-type seat[K comparable] struct {
-	key  K
-	cost int64
-}
-
-func (t *table[K, V]) shard(key K) *shard[K, V] { return &t.shards[t.hash(key)%shards] }
-
-// get returns what is kept under a key.
-func (t *table[K, V]) get(key K) (value V, kept bool) {
-	s := t.shard(key)
-	s.mu.Lock()
-	e, kept := s.entries[key]
-	if kept {
-		s.used[e.seat] = true
-		s.hits++
-	} else {
-		s.misses++
-	}
-	s.mu.Unlock()
-	return e.value, kept
-}
-
-// put keeps what was read from the store after counter returned that, if nothing has changed since.
-func (t *table[K, V]) put(key K, value V, counter uint64) {
-	cost := t.cost(key, value)
-	s := t.shard(key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.counter != counter || s.shut > 0 || s.locked[key] > 0 || cost > t.limit {
-		return
-	}
-	t.drop(s, key)
-	for s.bytes+cost > t.limit {
-		t.evict(s)
-	}
-	if s.entries == nil {
-		s.entries = make(map[K]entry[V])
-	}
-	s.entries[key] = entry[V]{value: value, seat: len(s.seats)}
-	s.seats = append(s.seats, seat[K]{key: key, cost: cost})
-	s.used = append(s.used, false)
-	s.bytes += cost
-}
-
-// evict drops the first entry from the hand on that was not used since the hand came by last.
-func (t *table[K, V]) evict(s *shard[K, V]) {
-	for {
-		if s.hand >= len(s.seats) {
-			s.hand = 0
-		}
-		if !s.used[s.hand] {
-			t.drop(s, s.seats[s.hand].key)
-			s.hand++ // over the newest, which has moved here
-			return
-		}
-		s.used[s.hand] = false
-		s.hand++
-	}
-}
-
-// drop gives the seat of what it drops to the last one.
-func (t *table[K, V]) drop(s *shard[K, V], key K) {
-	e, ok := s.entries[key]
-	if !ok {
-		return
-	}
-	s.bytes -= s.seats[e.seat].cost
-	last := len(s.seats) - 1
-	if e.seat != last {
-		s.seats[e.seat], s.used[e.seat] = s.seats[last], s.used[last]
-		moved := s.entries[s.seats[last].key]
-		moved.seat = e.seat
-		s.entries[s.seats[last].key] = moved
-	}
-	s.seats[last] = seat[K]{}
-	s.seats, s.used = s.seats[:last], s.used[:last]
-	delete(s.entries, key)
-	t.gone(e.value)
-}
-
-// lockOut forgets records that are about to change, all of them if all is set, and keeps them out until
-// the function that it returns is called.
-func (t *table[K, V]) lockOut(keys []K, all bool) (end func()) {
-	each := func(do func(s *shard[K, V], key K)) {
-		for _, key := range keys {
-			s := t.shard(key)
-			s.mu.Lock()
-			do(s, key)
-			s.counter++
-			s.mu.Unlock()
-		}
-	}
-	shards := func(do func(s *shard[K, V])) {
-		if !all {
-			return
-		}
-		for i := range t.shards {
-			s := &t.shards[i]
-			s.mu.Lock()
-			do(s)
-			s.counter++
-			s.mu.Unlock()
-		}
-	}
-	each(func(s *shard[K, V], key K) {
-		t.drop(s, key)
-		if s.locked == nil {
-			s.locked = make(map[K]int)
-		}
-		s.locked[key]++
-	})
-	shards(func(s *shard[K, V]) {
-		for _, e := range s.entries {
-			t.gone(e.value)
-		}
-		s.entries, s.seats, s.used, s.bytes = nil, nil, nil, 0
-		s.shut++
-	})
-	return func() {
-		each(func(s *shard[K, V], key K) {
-			if s.locked[key]--; s.locked[key] == 0 {
-				delete(s.locked, key)
-			}
-		})
-		shards(func(s *shard[K, V]) { s.shut-- })
-	}
-}
-
-// counter is what put has to be handed for a record that is read after this call.
-func (t *table[K, V]) counter(key K) uint64 {
-	s := t.shard(key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.counter
 }
 
 // CacheStats says what a Manager's cache has done and holds.
@@ -273,22 +95,12 @@ type CacheStats struct {
 func (m *Manager) CacheStats() CacheStats {
 	var stats CacheStats
 	if m.cache != nil {
-		m.cache.grants.count(&stats)
-		m.cache.clients.count(&stats)
+		for _, s := range []bounded.Stats{m.cache.grants.Stats(), m.cache.clients.Stats()} {
+			stats.Hits, stats.Misses = stats.Hits+s.Hits, stats.Misses+s.Misses
+			stats.Entries, stats.Bytes = stats.Entries+s.Entries, stats.Bytes+s.Bytes
+		}
 	}
 	return stats
-}
-
-func (t *table[K, V]) count(stats *CacheStats) {
-	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.Lock()
-		stats.Entries += int64(len(s.entries))
-		stats.Bytes += s.bytes
-		stats.Hits += s.hits
-		stats.Misses += s.misses
-		s.mu.Unlock()
-	}
 }
 
 // CacheSize sets how many bytes, roughly, the manager may use to keep access tokens that were validated,
@@ -315,7 +127,7 @@ func (m *Manager) loadCached(access string) (*loaded, error) {
 	if m.cache == nil {
 		return nil, nil
 	}
-	e, ok := m.cache.grants.get(id)
+	e, ok := m.cache.grants.Get(id)
 	if !ok {
 		return nil, nil
 	}
@@ -332,7 +144,7 @@ func (m *Manager) loadCached(access string) (*loaded, error) {
 	if e.expires != 0 && time.Now().UnixMilli() >= e.expires {
 		return nil, oerr.ErrExpiredAccessToken
 	}
-	return &loaded{grant: e.grant, access: e.access, presented: access, anyone: e.anyone}, nil
+	return &loaded{view.Token[shown]{Source: shown{grant: e.grant, access: e.access, presented: access, anyone: e.anyone}}}, nil
 }
 
 // counter is what remember has to be handed for a grant that is read after this call.
@@ -340,7 +152,7 @@ func (m *Manager) counter(id storage.ID) uint64 {
 	if m.cache == nil {
 		return 0
 	}
-	return m.cache.grants.counter(id)
+	return m.cache.grants.Counter(id)
 }
 
 // remember keeps a validated access token. counter is from before the grant was read.
@@ -351,14 +163,14 @@ func (m *Manager) remember(t token, g *storage.Grant, at int, counter uint64) {
 	var c *client
 	if m.registry != nil {
 		var ok bool
-		if c, ok = m.cache.clients.get(g.Client); !ok || c.Generation != g.Generation {
+		if c, ok = m.cache.clients.Get(g.Client); !ok || c.Generation != g.Generation {
 			return
 		}
 	}
 	kept := *g
 	kept.Code, kept.Refresh = nil, nil
 	access := &kept.Access[at]
-	m.cache.grants.put(g.ID, cachedGrant{
+	m.cache.grants.Put(g.ID, cachedGrant{
 		digest: t.digest(AccessKind), expires: millis(access.Expires), client: c, grant: &kept, access: access,
 		anyone: len(audienceOf(&kept, access)) == 0,
 	}, counter)

@@ -45,10 +45,10 @@ func TestCacheIsCoherent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, changing := smallCache()
 			c2 := cachedGrant{grant: &storage.Grant{ID: id}}
-			counter := c.grants.counter(id)
+			counter := c.grants.Counter(id)
 			tt.between(changing)
-			c.grants.put(id, c2, counter)
-			if _, kept := c.grants.get(id); kept != tt.kept {
+			c.grants.Put(id, c2, counter)
+			if _, kept := c.grants.Get(id); kept != tt.kept {
 				t.Errorf("kept: %t, want %t", kept, tt.kept)
 			}
 		})
@@ -57,10 +57,10 @@ func TestCacheIsCoherent(t *testing.T) {
 		t.Run(name+" read while locked out", func(t *testing.T) {
 			c, changing := smallCache()
 			end := changing(changes)
-			counter := c.grants.counter(id) // what is read now may be the old record
+			counter := c.grants.Counter(id) // what is read now may be the old record
 			end()
-			c.grants.put(id, cachedGrant{grant: &storage.Grant{ID: id}}, counter)
-			if _, kept := c.grants.get(id); kept {
+			c.grants.Put(id, cachedGrant{grant: &storage.Grant{ID: id}}, counter)
+			if _, kept := c.grants.Get(id); kept {
 				t.Error("it was kept")
 			}
 		})
@@ -68,21 +68,21 @@ func TestCacheIsCoherent(t *testing.T) {
 	for name, changes := range map[string]storage.Changes{"record": {Grants: []storage.ID{id, other, id}}, "all": {All: true}} {
 		t.Run(name+" locked out", func(t *testing.T) {
 			c, changing := smallCache()
-			put := func() { c.grants.put(id, cachedGrant{grant: &storage.Grant{ID: id}}, c.grants.counter(id)) }
+			put := func() { c.grants.Put(id, cachedGrant{grant: &storage.Grant{ID: id}}, c.grants.Counter(id)) }
 			put()
 			first, second := changing(changes), changing(changes)
-			if _, kept := c.grants.get(id); kept {
+			if _, kept := c.grants.Get(id); kept {
 				t.Error("what changes is still there")
 			}
 			put() // read during the change: old or new, nobody knows
 			first()
 			put()
-			if _, kept := c.grants.get(id); kept {
+			if _, kept := c.grants.Get(id); kept {
 				t.Error("it was kept while it changed")
 			}
 			second()
 			put()
-			if _, kept := c.grants.get(id); !kept {
+			if _, kept := c.grants.Get(id); !kept {
 				t.Error("it is locked out for good")
 			}
 		})
@@ -93,19 +93,18 @@ func TestCacheIsCoherent(t *testing.T) {
 func TestCacheIsBounded(t *testing.T) {
 	c, _ := smallCache()
 	put := func(id storage.ID, scope string) {
-		c.grants.put(id, cachedGrant{grant: &storage.Grant{ID: id, Scope: scope, Access: make([]storage.Access, 1)}}, c.grants.counter(id))
+		c.grants.Put(id, cachedGrant{grant: &storage.Grant{ID: id, Scope: scope, Access: make([]storage.Access, 1)}}, c.grants.Counter(id))
 	}
 	hot := storage.NewID()
 	put(hot, "read")
 	put(storage.NewID(), string(make([]byte, 1<<20))) // larger than everything
-	var stats CacheStats
 	for n := range 20_000 {
-		if _, kept := c.grants.get(hot); !kept {
+		if _, kept := c.grants.Get(hot); !kept {
 			t.Fatalf("what is in use was pushed out after %d others", n)
 		}
 		put(storage.NewID(), "read")
 	}
-	c.grants.count(&stats)
+	stats := c.grants.Stats()
 	if stats.Bytes > 1<<20 || stats.Entries < 500 {
 		t.Errorf("%d entries of %d bytes in 1 MiB", stats.Entries, stats.Bytes)
 	}
@@ -115,13 +114,12 @@ func TestCacheIsBounded(t *testing.T) {
 func TestCacheForgetsWhatIsNotUsed(t *testing.T) {
 	c, _ := smallCache()
 	put := func(id storage.ID) {
-		c.grants.put(id, cachedGrant{grant: &storage.Grant{ID: id, Scope: "read", Access: make([]storage.Access, 1)}}, c.grants.counter(id))
+		c.grants.Put(id, cachedGrant{grant: &storage.Grant{ID: id, Scope: "read", Access: make([]storage.Access, 1)}}, c.grants.Counter(id))
 	}
 	for range 20_000 {
 		put(storage.NewID())
 	}
-	var stats CacheStats
-	c.grants.count(&stats)
+	stats := c.grants.Stats()
 	set := make([]storage.ID, stats.Entries/10)
 	for i := range set {
 		set[i] = storage.NewID()
@@ -130,7 +128,7 @@ func TestCacheForgetsWhatIsNotUsed(t *testing.T) {
 	for range 5 {
 		hits = 0
 		for _, id := range set {
-			if _, kept := c.grants.get(id); kept {
+			if _, kept := c.grants.Get(id); kept {
 				hits++
 			} else {
 				put(id)
@@ -374,7 +372,7 @@ func BenchmarkCacheFlood(b *testing.B) {
 		for range tokens {
 			id, scope := storage.NewID(), strings.Clone("read write")
 			g := &storage.Grant{ID: id, Client: "web", User: id.String(), Scope: scope, Access: make([]storage.Access, 1)}
-			c.grants.put(id, cachedGrant{grant: g, access: &g.Access[0]}, c.grants.counter(id))
+			c.grants.Put(id, cachedGrant{grant: g, access: &g.Access[0]}, c.grants.Counter(id))
 		}
 		b.ReportMetric(float64(heap()-before)/(limit-limit/clientShare), "of-bound")
 		runtime.KeepAlive(c)

@@ -28,13 +28,13 @@ func (m *Manager) client(ctx context.Context, id string) (*client, error) {
 	if m.cache == nil || m.registry == nil {
 		return m.readClient(ctx, id)
 	}
-	if c, ok := m.cache.clients.get(id); ok {
+	if c, ok := m.cache.clients.Get(id); ok {
 		return c, nil
 	}
-	counter := m.cache.clients.counter(id)
+	counter := m.cache.clients.Counter(id)
 	c, err := m.readClient(ctx, id)
 	if err == nil {
-		m.cache.clients.put(id, c, counter)
+		m.cache.clients.Put(id, c, counter)
 	}
 	return c, err
 }

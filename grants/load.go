@@ -8,6 +8,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
 
+	"github.com/ostiary-go/ostiary/internal/view"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
@@ -38,7 +39,7 @@ func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.To
 			return nil, oerr.ErrExpiredAccessToken
 		default:
 			m.remember(t, g, at, counter)
-			return &loaded{grant: g, access: &g.Access[at], presented: access}, nil
+			return &loaded{view.Token[shown]{Source: shown{grant: g, access: &g.Access[at], presented: access}}}, nil
 		}
 	}
 	return nil, oerr.ErrInvalidAccessToken

@@ -33,7 +33,7 @@ func TestLinkage(t *testing.T) {
 			imports: []string{"handler", "middleware", "grants", "storage", "storage/bolt"},
 			only: []string{
 				root + "/handler", root + "/middleware", root + "/grants", root + "/storage", root + "/storage/bolt",
-				root + "/internal/absent", root + "/internal/b64token", root + "/internal/clientsecret", root + "/internal/document", root + "/internal/pkce", root + "/internal/scope",
+				root + "/internal/absent", root + "/internal/b64token", root + "/internal/bounded", root + "/internal/clientsecret", root + "/internal/document", root + "/internal/pkce", root + "/internal/scope", root + "/internal/view",
 				goOAuth2, goOAuth2 + "/errors", goOAuth2 + "/models", etcdBbolt + "/...", goSys + "/...",
 			},
 		},
