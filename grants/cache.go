@@ -38,6 +38,9 @@ type cachedGrant struct {
 // Of the bytes, clients get a share: there are few, and each validation asks for one.
 const clientShare = 8
 
+// Of the bytes that a Manager may use, signatures that were verified get a share.
+const signedShare = 4
+
 func newCache(bytes int64, w storage.Watcher) *cache {
 	seed := maphash.MakeSeed()
 	c := &cache{
@@ -117,24 +120,31 @@ func CacheSize(bytes int64) Option {
 // loadCached is LoadAccessToken without the store: what the cache has, and what is no token at all. It
 // returns nothing if it can't tell.
 func (m *Manager) loadCached(access string) (*loaded, error) {
+	var t token
 	kind, id, secret, ok := m.encoding.Decode(access)
-	if !ok || kind != AccessKind && kind != UnknownKind {
-		if m.importedTokens {
+	switch {
+	case ok && (kind == AccessKind || kind == UnknownKind):
+		t = native(kind, id, secret)
+	case m.signed != nil && !ok:
+		if t, ok = m.signed.remembered(access); !ok {
 			return nil, nil
 		}
+	case m.importedTokens:
+		return nil, nil
+	default:
 		return nil, oerr.ErrInvalidAccessToken
 	}
 	if m.cache == nil {
 		return nil, nil
 	}
-	e, ok := m.cache.grants.Get(id)
+	e, ok := m.cache.grants.Get(t.id)
 	if !ok {
 		return nil, nil
 	}
 	if e.client != nil && e.client.gone.Load() {
 		return nil, nil
 	}
-	if d := digest(AccessKind, secret[:]); !e.digest.Is(d) {
+	if d := t.digest(AccessKind); !e.digest.Is(d) {
 		at := findAccess(e.grant, d)
 		if at < 0 {
 			return nil, nil
@@ -144,7 +154,11 @@ func (m *Manager) loadCached(access string) (*loaded, error) {
 	if e.expires != 0 && time.Now().UnixMilli() >= e.expires {
 		return nil, oerr.ErrExpiredAccessToken
 	}
-	return &loaded{view.Token[shown]{Source: shown{grant: e.grant, access: e.access, presented: access, anyone: e.anyone}}}, nil
+	l := &loaded{view.Token[shown]{Source: shown{grant: e.grant, access: e.access, presented: access}}}
+	if e.anyone {
+		l.Source.described = anyone
+	}
+	return l, nil
 }
 
 // counter is what remember has to be handed for a grant that is read after this call.

@@ -23,6 +23,7 @@ type policy struct {
 	codeTries          int           // wrong verifiers that kill a code
 	refresh            bool          // the client gets refresh tokens
 	rotate             bool          // and they are replaced at each use
+	signed             bool          // access tokens are signed: their times are seconds
 	requireRedirectURI bool          // to be repeated at the token endpoint, without PKCE
 }
 
@@ -55,6 +56,7 @@ type issued struct {
 	scope          string
 	audience       []string
 	access         [32]byte
+	text           string // of the access token, where it is signed
 	accessCreated  time.Time
 	accessExpires  time.Time
 	refresh        *token    // nil: none
@@ -140,12 +142,16 @@ func addAccess(g *storage.Grant, secret [32]byte, scope string, audience []strin
 	if g.AccessLifetime > 0 {
 		lifetime = min(lifetime, g.AccessLifetime)
 	}
+	expires := now.Add(lifetime)
+	if p.signed {
+		expires = later(expires.Truncate(time.Second), now.Truncate(time.Second).Add(time.Second))
+	}
 	g.Access = append(g.Access, storage.Access{
 		Digest:   digest(AccessKind, secret[:]),
 		Scope:    scope,
 		Audience: audience,
 		Created:  now,
-		Expires:  now.Add(lifetime),
+		Expires:  expires,
 	})
 	if extra := len(g.Access) - p.liveAccessTokens; extra > 0 {
 		g.Access = g.Access[extra:]

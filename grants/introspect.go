@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-oauth2/oauth2/v4"
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
 )
 
@@ -20,6 +19,9 @@ type Introspection struct {
 	Audience []string // resource servers that it is for; nil: any
 	Issued   time.Time
 	Expires  time.Time // zero: never
+
+	ID     string         // jti, of a JWT (RFC 9068 2.2)
+	Claims map[string]any // what the function of [Claims] adds
 }
 
 // Introspect answers a request to the introspection endpoint (RFC 7662 2): it proves the client, then
@@ -58,8 +60,15 @@ func (m *Manager) introspect(ctx context.Context, r *Request, e *Event) (*Intros
 	switch {
 	case err != nil:
 		return nil, failure(err)
+	case !i.Active:
+		return i, nil
 	case i.Client != c.ID && (i.Refresh || !c.Introspect || !i.isFor(c.Audience)):
 		return &Introspection{}, nil
+	}
+	if !i.Refresh {
+		if i.Claims, err = m.claimsOf(ctx, *i); err != nil {
+			return nil, failure(err)
+		}
 	}
 	return i, nil
 }
@@ -70,22 +79,32 @@ func (i *Introspection) isFor(names []string) bool {
 }
 
 func (m *Manager) introspectAccess(ctx context.Context, access string) (*Introspection, error) {
-	info, err := m.LoadAccessToken(ctx, access)
+	l, err := m.loadAccess(ctx, access)
 	switch {
 	case errors.Is(err, oerr.ErrInvalidAccessToken) || errors.Is(err, oerr.ErrExpiredAccessToken):
 		return &Introspection{}, nil
 	case err != nil:
 		return nil, err
 	}
-	return introspection(info), nil
+	i := introspection(l, m.audienceOf(l.Audience()))
+	if m.signed == nil {
+		return i, nil
+	}
+	t, ok, err := m.signed.read(ctx, access)
+	if ok {
+		i.ID = t.jti()
+		if len(i.Audience) == 0 {
+			i.Audience = []string{m.issuer} // as it says itself
+		}
+	}
+	return i, err
 }
 
-func introspection(info oauth2.TokenInfo) *Introspection {
-	i := &Introspection{Active: true, Client: info.GetClientID(), User: info.GetUserID(), Scope: info.GetScope(), Issued: info.GetAccessCreateAt()}
-	if of, ok := info.(interface{ Audience() []string }); ok {
-		i.Audience = of.Audience()
+func introspection(l *loaded, audience []string) *Introspection {
+	i := &Introspection{
+		Active: true, Client: l.GetClientID(), User: l.GetUserID(), Scope: l.GetScope(), Audience: audience, Issued: l.GetAccessCreateAt(),
 	}
-	if life := info.GetAccessExpiresIn(); life > 0 {
+	if life := l.GetAccessExpiresIn(); life > 0 {
 		i.Expires = i.Issued.Add(life)
 	}
 	return i

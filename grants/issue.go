@@ -78,6 +78,9 @@ func (m *Manager) issue(ctx context.Context, c *client, i Issue, e *Event) (*tok
 	p := m.policyFor(c, i.User != "")
 	p.refresh = p.refresh && !i.NoRefresh
 	out := begin(g, nil, p, newDraw(), at)
+	if err := m.sign(ctx, out.issued); err != nil {
+		return nil, failure(err)
+	}
 	if err := m.store.Insert(ctx, g); err != nil {
 		return nil, failure(err)
 	}
@@ -108,19 +111,75 @@ func newDraw() (d draw) {
 	return d
 }
 
-// step applies a step of the state machine to a grant, durably. An unknown grant is a refusal.
+// step applies a step of the state machine to a grant, durably. An unknown grant is a refusal. Where access
+// tokens are signed, that is done before anything is stored, so that a key or a function of the application
+// that fails spends nothing: for what the step comes to as the grant stands now, and once more if it has
+// changed meanwhile.
 func (m *Manager) step(ctx context.Context, id storage.ID, do func(*storage.Grant) outcome) (outcome, *Error) {
-	var out outcome
-	err := m.store.Update(ctx, id, func(g *storage.Grant) error {
-		out = do(g)
-		out.id, out.client, out.user = g.ID, g.Client, g.User
-		return nil
-	})
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		return refuse(unknown), nil
-	case err != nil:
-		return outcome{}, failure(err)
+	var ready *issued // and signed
+	if m.signed != nil {
+		if g, err := m.store.Grant(ctx, id); err == nil { // else Update says why
+			ready = do(g.Clone()).issued
+		}
 	}
-	return out, nil
+	for {
+		if err := m.sign(ctx, ready); err != nil {
+			return outcome{}, failure(err)
+		}
+		var out outcome
+		err := m.store.Update(ctx, id, func(g *storage.Grant) error {
+			out = do(g)
+			out.id, out.client, out.user = g.ID, g.Client, g.User
+			if m.signed != nil && !out.issued.like(ready) {
+				return errUnsigned
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, storage.ErrNotFound):
+			return refuse(unknown), nil
+		case errors.Is(err, errUnsigned):
+			ready = out.issued
+			continue
+		case err != nil:
+			return outcome{}, failure(err)
+		}
+		if out.issued != nil && ready != nil {
+			out.issued.text = ready.text
+		}
+		return out, nil
+	}
+}
+
+var errUnsigned = errors.New("grants: what is issued was not signed before")
+
+// like tells whether the signed access token of ready is that of i.
+func (i *issued) like(ready *issued) bool {
+	switch {
+	case i == nil: // nothing to be signed
+		return true
+	case ready == nil:
+		return false
+	}
+	return i.access == ready.access && i.scope == ready.scope && i.user == ready.user && i.client == ready.client && i.id == ready.id &&
+		slices.Equal(i.audience, ready.audience) && i.accessCreated.Equal(ready.accessCreated) && i.accessExpires.Equal(ready.accessExpires)
+}
+
+// sign makes the text of an access token, where it is signed.
+func (m *Manager) sign(ctx context.Context, i *issued) (err error) {
+	if m.signed == nil || i == nil {
+		return nil
+	}
+	audience := m.audienceOf(i.audience)
+	claims, err := m.claimsOf(ctx, Introspection{
+		Active: true, Client: i.client, User: i.user, Scope: i.scope, Audience: slices.Clone(audience), Issued: i.accessCreated, Expires: i.accessExpires,
+	})
+	if err != nil {
+		return err
+	}
+	if len(audience) == 0 {
+		audience = []string{m.issuer}
+	}
+	i.text, err = m.signed.text(ctx, i, audience, claims)
+	return err
 }

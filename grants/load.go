@@ -19,12 +19,31 @@ import (
 // "", since a digest can't be turned back, and GetUserID is "" for a client's own token. It does not
 // print its token. [GrantID] tells the grant.
 func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.TokenInfo, error) {
+	l, err := m.loadAccess(ctx, access)
+	if err != nil {
+		return nil, err
+	}
+	if m.audience != nil || m.claims != nil {
+		d := &described{audience: m.audienceOf(l.Audience())}
+		if d.claims, err = m.claimsOf(ctx, *introspection(l, d.audience)); err != nil {
+			return nil, sound(err)
+		}
+		l.Source.described = d
+	}
+	return l, nil
+}
+
+func (m *Manager) loadAccess(ctx context.Context, access string) (*loaded, error) {
 	if info, err := m.loadCached(access); err != nil {
 		return nil, err
 	} else if info != nil {
 		return info, nil
 	}
-	for _, t := range m.readings(access, AccessKind) {
+	readings, err := m.accessReadings(ctx, access)
+	if err != nil {
+		return nil, sound(err)
+	}
+	for _, t := range readings {
 		counter := m.counter(t.id)
 		g, err := m.load(ctx, t)
 		if err == unknown {

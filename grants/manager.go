@@ -43,6 +43,13 @@ type Manager struct {
 	onEvent        []func(context.Context, Event)
 	decoys         decoys
 
+	keys          *Keys // nil: access tokens are opaque
+	newSigned     func(m *Manager, cacheSize int64) signed
+	signed        signed
+	longestSigned time.Duration
+	audience      []string // of access tokens that are for no resource by name
+	claims        func(ctx context.Context, of Introspection) (map[string]any, error)
+
 	cache     *cache // nil: none
 	cacheSize int64
 
@@ -99,6 +106,13 @@ func New(store storage.Store, options ...Option) *Manager {
 		panic("grants: New: the store keeps no clients, and no Clients option names who does")
 	}
 	m.registry, _ = ability[storage.Clients](m.clients)
+	if m.keys != nil {
+		if m.issuer == "" {
+			panic("grants: New: JWT without Issuer (RFC 9068 2.2)")
+		}
+		share := m.cacheSize / signedShare
+		m.signed, m.cacheSize = m.newSigned(m, share), m.cacheSize-share
+	}
 	// Generations of clients that live elsewhere change without the store's telling.
 	if w, ok := ability[storage.Watcher](store); ok && m.cacheSize > 0 && (own || m.registry == nil) {
 		m.cache = newCache(m.cacheSize, w)
@@ -146,6 +160,9 @@ func (m *Manager) Params() []string {
 
 // Issuer returns what the option [Issuer] set, or "".
 func (m *Manager) Issuer() string { return m.issuer }
+
+// SigningKeys returns what the option [JWT] set, or nil where access tokens are opaque.
+func (m *Manager) SigningKeys() *Keys { return m.keys }
 
 // Logger returns where the manager logs, for the endpoints that serve it.
 func (m *Manager) Logger() *slog.Logger { return m.logger }

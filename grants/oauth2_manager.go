@@ -59,20 +59,26 @@ func requestOf(gt oauth2.GrantType, tgr *oauth2.TokenGenerateRequest) *Request {
 
 // RemoveAccessToken ends an access token, whosever it is. What is no live access token is no error.
 func (m *Manager) RemoveAccessToken(ctx context.Context, access string) error {
-	return m.remove(ctx, access, AccessKind, oerr.ErrInvalidAccessToken)
+	if access == "" {
+		return oerr.ErrInvalidAccessToken
+	}
+	readings, err := m.accessReadings(ctx, access)
+	if err != nil {
+		return sound(err)
+	}
+	return m.remove(ctx, readings, AccessKind)
 }
 
 // RemoveRefreshToken ends the grant of a refresh token of any age, whosever it is. What is no refresh
 // token of a live grant is no error.
 func (m *Manager) RemoveRefreshToken(ctx context.Context, refresh string) error {
-	return m.remove(ctx, refresh, RefreshKind, oerr.ErrInvalidRefreshToken)
+	if refresh == "" {
+		return oerr.ErrInvalidRefreshToken
+	}
+	return m.remove(ctx, m.readings(refresh, RefreshKind), RefreshKind)
 }
 
-func (m *Manager) remove(ctx context.Context, s string, kind Kind, none error) error {
-	if s == "" {
-		return none
-	}
-	readings := m.readings(s, kind)
+func (m *Manager) remove(ctx context.Context, readings []token, kind Kind) error {
 	for i := range readings {
 		readings[i].kind = kind
 	}

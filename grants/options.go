@@ -157,6 +157,18 @@ func wrongIssuer(s string) string {
 	return ""
 }
 
+// DefaultAudience names the resource servers that an access token is for whose client asked for none by
+// resource (RFC 8707 2, RFC 9068 3). Default none: an opaque token is then good at all of them, and a JWT is
+// for the issuer. With it set, routes that the Manager guards in the same process have to be named too, by
+// middleware.Audience.
+func DefaultAudience(names ...string) Option {
+	if len(names) == 0 || slices.Contains(names, "") {
+		panic("grants: DefaultAudience: no name, or an empty one")
+	}
+	names = slices.Clone(names)
+	return func(m *Manager) { m.audience = names }
+}
+
 // Tokens sets the shape of codes and tokens. Default: "ost", the kind, "_" and 70 characters of
 // Base64url with a checksum.
 func Tokens(e Encoding) Option {
@@ -213,6 +225,7 @@ func (m *Manager) policyFor(c *client, user bool) policy {
 		refresh:            user && c.Allows(refreshToken),
 		rotate:             !c.InsecureNoRotation || c.Public && !c.InsecurePublicNoRotation,
 		requireRedirectURI: !c.InsecureNoRedirectURI || c.Public,
+		signed:             m.keys != nil,
 	}
 	if user {
 		p.accessLifetime = m.accessLifetime
@@ -228,6 +241,9 @@ func (m *Manager) policyFor(c *client, user bool) policy {
 		if own.lifetime != 0 {
 			*own.of = own.lifetime
 		}
+	}
+	if p.signed {
+		p.accessLifetime = min(p.accessLifetime, m.longestSigned)
 	}
 	return p
 }

@@ -20,6 +20,14 @@ func (c *client) audience(resources []string) ([]string, *Error) {
 	return slices.Compact(audience), nil
 }
 
+// audienceOf is that of an access token, where its grant says audience.
+func (m *Manager) audienceOf(audience []string) []string {
+	if len(audience) == 0 {
+		return slices.Clone(m.audience)
+	}
+	return audience
+}
+
 // within tells whether a grant for an audience covers another one. nil is any.
 func within(audience, granted []string) bool {
 	if len(granted) == 0 {

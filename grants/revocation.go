@@ -32,7 +32,11 @@ func (m *Manager) revokeFor(ctx context.Context, r *Request, e *Event) *Error {
 	if r.Token == "" {
 		return missing("token")
 	}
-	return m.revoke(ctx, c.ID, m.readings(r.Token, AccessKind, RefreshKind), e)
+	readings, failed := m.accessReadings(ctx, r.Token, RefreshKind)
+	if failed != nil {
+		return failure(failed)
+	}
+	return m.revoke(ctx, c.ID, readings, e)
 }
 
 // revoke revokes the first of several readings of a token that is alive. client is as in revocation.

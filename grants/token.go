@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -99,6 +100,7 @@ type token struct {
 	id       storage.ID // of the record to look for
 	secret   []byte     // 32 octets; of an imported token, the string
 	imported bool
+	signed   bool // its secret is the digest, by the signature of this server
 }
 
 // native is a token of this server's.
@@ -111,8 +113,11 @@ func (t token) is(kind Kind) bool { return t.kind == kind || t.kind == UnknownKi
 
 // digest is what a record keeps of t where it is of that kind.
 func (t token) digest(kind Kind) storage.Digest {
-	if t.imported {
+	switch {
+	case t.imported:
 		return sha256.Sum256(t.secret)
+	case t.signed && kind == AccessKind:
+		return storage.Digest(t.secret)
 	}
 	return digest(kind, t.secret)
 }
@@ -129,7 +134,7 @@ func familyOf(secret [32]byte) storage.Digest { return digest(familyKind, secret
 
 // family is the digest of the family of a refresh token. An imported one has none: the zero Digest.
 func (t token) family() storage.Digest {
-	if t.imported {
+	if t.imported || t.signed {
 		return storage.Digest{}
 	}
 	return digest(familyKind, t.secret[:16])
@@ -154,6 +159,22 @@ func (m *Manager) readings(s string, kinds ...Kind) []token {
 		readings = append(readings, imported(s))
 	}
 	return readings
+}
+
+// accessReadings are what s may be as an access token, or as a token of one of the other kinds: a signed
+// one, too. The error is that of the store.
+func (m *Manager) accessReadings(ctx context.Context, s string, others ...Kind) ([]token, error) {
+	readings := m.readings(s, append(others, AccessKind)...)
+	if m.signed == nil {
+		return readings, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.storeTimeout)
+	defer cancel()
+	t, ok, err := m.signed.read(ctx, s)
+	if ok {
+		readings = append(readings, t)
+	}
+	return readings, err
 }
 
 // text is t as a token of that kind.

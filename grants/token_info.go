@@ -3,6 +3,7 @@ package grants
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,11 +40,14 @@ func (m *Manager) info(i *issued, at time.Time) *tokenInfo {
 	if at.Before(i.accessCreated) { // a clock that was set back
 		at = i.accessCreated
 	}
-	t := &tokenInfo{id: i.id, audience: i.audience}
+	t := &tokenInfo{id: i.id, audience: m.audienceOf(i.audience)}
 	t.SetClientID(i.client)
 	t.SetUserID(i.user)
 	t.SetScope(i.scope)
-	t.SetAccess(m.encoding.Encode(AccessKind, i.id, i.access))
+	t.SetAccess(i.text)
+	if m.signed == nil {
+		t.SetAccess(m.encoding.Encode(AccessKind, i.id, i.access))
+	}
 	t.SetAccessCreateAt(at)
 	t.SetAccessExpiresIn(i.accessExpires.Sub(at))
 	if i.refresh != nil {
@@ -76,18 +80,34 @@ type loaded struct {
 func (l *loaded) GrantID() storage.ID { return l.Source.grant.ID }
 
 func (l *loaded) Audience() []string {
-	if l.Source.anyone {
-		return nil
+	if d := l.Source.described; d != nil {
+		return slices.Clone(d.audience)
 	}
 	return slices.Clone(audienceOf(l.Source.grant, l.Source.access))
 }
+
+// Claims returns what the application has to say of the token: see [Claims].
+func (l *loaded) Claims() map[string]any {
+	if l.Source.described == nil {
+		return nil
+	}
+	return maps.Clone(l.Source.described.claims)
+}
+
+// described is what there is to a token beside its grant.
+type described struct {
+	audience []string // nil: any
+	claims   map[string]any
+}
+
+var anyone = new(described)
 
 // shown is an access token of a grant as it was presented.
 type shown struct {
 	grant     *storage.Grant
 	access    *storage.Access
 	presented string
-	anyone    bool // it is known to have no audience, which spares a look at the grant
+	described *described // nil: what the grant says; or that it is known to have no audience, which spares a look at it
 }
 
 func (s shown) Client() string      { return s.grant.Client }

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 
@@ -13,7 +14,9 @@ import (
 // {"active":false} and nothing else.
 //
 // sub is left out of the answer for a client's own token (RFC 9700 4.15), token_type for a refresh token,
-// which no resource server shall take for an access token. A [Dialect] has no effect here.
+// which no resource server shall take for an access token. What [grants.Claims] adds stands beside it all. The
+// answer is JSON, whatever is asked for: signed ones (RFC 9701) are not offered. A [Dialect] has no effect
+// here.
 func Introspect(m *grants.Manager, options ...Option) http.Handler {
 	if m == nil {
 		panic("handler: Introspect: no manager")
@@ -38,7 +41,8 @@ func introspectionMembers(issuer string, i *grants.Introspection) map[string]any
 	if !i.Active {
 		return members
 	}
-	for name, value := range map[string]string{"client_id": i.Client, "sub": i.User, "scope": i.Scope, "iss": issuer} {
+	maps.Copy(members, i.Claims) // none of which is one of these
+	for name, value := range map[string]string{"client_id": i.Client, "sub": i.User, "scope": i.Scope, "iss": issuer, "jti": i.ID} {
 		if value != "" {
 			members[name] = value
 		}

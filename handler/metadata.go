@@ -18,6 +18,8 @@ import (
 type Paths struct {
 	Authorize, Token, Revoke, Introspect string
 
+	JWKS string // not told where access tokens are opaque
+
 	Scopes []string // that clients may know of, for scopes_supported
 }
 
@@ -55,6 +57,7 @@ func Metadata(m *grants.Manager, paths Paths) http.Handler {
 		"token_endpoint":                                at(paths.Token),
 		"revocation_endpoint":                           at(paths.Revoke),
 		"introspection_endpoint":                        at(paths.Introspect),
+		"jwks_uri":                                      jwksURI(m, at(paths.JWKS)),
 		"grant_types_supported":                         grantTypesOf(m, paths),
 		"scopes_supported":                              paths.Scopes,
 		"token_endpoint_auth_methods_supported":         authMethods(paths.Token, "none"),
@@ -73,6 +76,13 @@ func Metadata(m *grants.Manager, paths Paths) http.Handler {
 // grantTypesOf are those that a client can use here.
 func grantTypesOf(m *grants.Manager, paths Paths) []string {
 	return slices.DeleteFunc(m.GrantTypes(), func(name string) bool { return name == "authorization_code" && paths.Authorize == "" })
+}
+
+func jwksURI(m *grants.Manager, at string) string {
+	if m.SigningKeys() == nil {
+		return ""
+	}
+	return at
 }
 
 func authMethods(path string, more ...string) []string {

@@ -10,6 +10,7 @@ import (
 const (
 	root      = "github.com/ostiary-go/ostiary"
 	goOAuth2  = "github.com/go-oauth2/oauth2/v4"
+	golangJWT = "github.com/golang-jwt/jwt/v5"
 	etcdBbolt = "go.etcd.io/bbolt"
 	goSys     = "golang.org/x/sys"
 )
@@ -33,8 +34,8 @@ func TestLinkage(t *testing.T) {
 			imports: []string{"handler", "middleware", "grants", "storage", "storage/bolt"},
 			only: []string{
 				root + "/handler", root + "/middleware", root + "/grants", root + "/storage", root + "/storage/bolt",
-				root + "/internal/absent", root + "/internal/b64token", root + "/internal/bounded", root + "/internal/clientsecret", root + "/internal/document", root + "/internal/pkce", root + "/internal/scope", root + "/internal/view",
-				goOAuth2, goOAuth2 + "/errors", goOAuth2 + "/models", etcdBbolt + "/...", goSys + "/...",
+				root + "/internal/absent", root + "/internal/b64token", root + "/internal/bounded", root + "/internal/clientsecret", root + "/internal/document", root + "/internal/jws", root + "/internal/pkce", root + "/internal/scope", root + "/internal/view",
+				goOAuth2, goOAuth2 + "/errors", goOAuth2 + "/models", golangJWT, etcdBbolt + "/...", goSys + "/...",
 			},
 		},
 	} {
@@ -80,7 +81,7 @@ func TestRequirements(t *testing.T) {
 			direct = append(direct, r.Path)
 		}
 	}
-	if want := []string{goOAuth2, etcdBbolt}; !slices.Equal(direct, want) {
+	if want := []string{goOAuth2, golangJWT, etcdBbolt}; !slices.Equal(direct, want) {
 		t.Errorf("the root requires %v, want %v", direct, want)
 	}
 }

@@ -46,6 +46,7 @@ import (
 //
 //	Audience() []string              // the resources it is for (RFC 8707); empty: any. See Audience
 //	Confirmation() map[string]string // the key that it is bound to (RFC 7800), nil if to none
+//	Claims() map[string]any          // whatever else is said of it: see Claims
 //
 // A token bound to a key is refused: Bearer can't check the proof, and without it the token would be
 // worth as much to a thief. A wrapper of tokens without Unwrap hides both, and so lifts the limits.
