@@ -23,7 +23,10 @@ func JWT(keys *Keys) Option {
 	if keys == nil {
 		panic("grants: JWT: no keys")
 	}
-	return func(m *Manager) { m.keys, m.newSigned, m.longestSigned = keys, newSigned, keys.longestLife() }
+	return func(m *Manager) {
+		m.longestSigned = keys.longestLife()
+		m.newSigned = func(m *Manager, cacheSize int64) signed { return newJWTs(m, keys, cacheSize) }
+	}
 }
 
 // signed are access tokens that are signed. Manager knows them as an interface, by which a program that has
@@ -37,6 +40,8 @@ type signed interface {
 
 	// remembered is read for what was read before.
 	remembered(s string) (t token, ok bool)
+
+	public(ctx context.Context) ([]PublicKey, error)
 }
 
 type jwts struct {
@@ -54,11 +59,11 @@ type verifiedJWT struct {
 	key    string // its ID
 }
 
-func newSigned(m *Manager, cacheSize int64) signed {
+func newJWTs(m *Manager, keys *Keys, cacheSize int64) *jwts {
 	hash := func(sum [sha256.Size]byte) uint64 { return binary.LittleEndian.Uint64(sum[:]) }
 	cost := func([sha256.Size]byte, verifiedJWT) int64 { return 0 }
 	return &jwts{
-		issuer: m.issuer, keys: m.keys, verified: bounded.New(cacheSize, hash, cost, nil),
+		issuer: m.issuer, keys: keys, verified: bounded.New(cacheSize, hash, cost, nil),
 		warn: func(ctx context.Context, err error) {
 			m.logger.WarnContext(ctx, "the keys that sign could not be looked at; those known go on", "error", err.Error())
 		},
@@ -106,6 +111,8 @@ func jti(id storage.ID, digest []byte) string {
 
 // jti is that of a signed token.
 func (t token) jti() string { return jti(t.id, t.secret) }
+
+func (j *jwts) public(ctx context.Context) ([]PublicKey, error) { return j.keys.Public(ctx) }
 
 func (j *jwts) remembered(s string) (t token, ok bool) {
 	v, ok := j.verified.Get(sha256.Sum256([]byte(s)))

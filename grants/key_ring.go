@@ -28,7 +28,7 @@ type ringKey struct {
 
 // spare makes a key for a ring, which no change may do: it takes too long.
 func spare(algorithm string) (k ringKey, err error) {
-	signer, err := methods[algorithm].generate()
+	signer, err := methodOf(algorithm).generate()
 	if err != nil {
 		return k, err
 	}

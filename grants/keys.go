@@ -67,7 +67,7 @@ type KeysOption func(*Keys)
 // Algorithm sets by what keys sign that are made from now on (RFC 7518 3.1): "ES256", the default, "EdDSA",
 // "RS256" or "PS256". Keys that are there go on as they are. Of supplied keys it is needed for PS256 alone.
 func Algorithm(name string) KeysOption {
-	if methods[name] == nil {
+	if methodOf(name) == nil {
 		panic("grants: Algorithm: want EdDSA, ES256, RS256 or PS256")
 	}
 	return func(k *Keys) { k.make = name }
@@ -147,7 +147,7 @@ func SupplyKeys(active crypto.Signer, told []crypto.PublicKey, options ...KeysOp
 	set := &keySet{byID: make(map[string]*signingKey)}
 	for i, public := range slices.Insert(slices.Clone(told), 0, active.Public()) {
 		algorithm := methodFor(public)
-		if m := methods[k.make]; m != nil && m.fits(public) {
+		if m := methodOf(k.make); m != nil && m.fits(public) {
 			algorithm = k.make
 		}
 		var signer crypto.Signer

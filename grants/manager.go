@@ -43,9 +43,8 @@ type Manager struct {
 	onEvent        []func(context.Context, Event)
 	decoys         decoys
 
-	keys          *Keys // nil: access tokens are opaque
 	newSigned     func(m *Manager, cacheSize int64) signed
-	signed        signed
+	signed        signed // nil: access tokens are opaque
 	longestSigned time.Duration
 	audience      []string // of access tokens that are for no resource by name
 	claims        func(ctx context.Context, of Introspection) (map[string]any, error)
@@ -106,7 +105,7 @@ func New(store storage.Store, options ...Option) *Manager {
 		panic("grants: New: the store keeps no clients, and no Clients option names who does")
 	}
 	m.registry, _ = ability[storage.Clients](m.clients)
-	if m.keys != nil {
+	if m.newSigned != nil {
 		if m.issuer == "" {
 			panic("grants: New: JWT without Issuer (RFC 9068 2.2)")
 		}
@@ -161,8 +160,17 @@ func (m *Manager) Params() []string {
 // Issuer returns what the option [Issuer] set, or "".
 func (m *Manager) Issuer() string { return m.issuer }
 
-// SigningKeys returns what the option [JWT] set, or nil where access tokens are opaque.
-func (m *Manager) SigningKeys() *Keys { return m.keys }
+// Signs tells whether access tokens are JWTs: see [JWT].
+func (m *Manager) Signs() bool { return m.signed != nil }
+
+// PublicKeys returns the keys that verify the access tokens of a Manager that [Manager.Signs], for the endpoint that
+// tells them: see [Keys.Public].
+func (m *Manager) PublicKeys(ctx context.Context) ([]PublicKey, error) {
+	if m.signed == nil {
+		return nil, nil
+	}
+	return m.signed.public(ctx)
+}
 
 // Logger returns where the manager logs, for the endpoints that serve it.
 func (m *Manager) Logger() *slog.Logger { return m.logger }

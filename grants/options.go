@@ -225,7 +225,7 @@ func (m *Manager) policyFor(c *client, user bool) policy {
 		refresh:            user && c.Allows(refreshToken),
 		rotate:             !c.InsecureNoRotation || c.Public && !c.InsecurePublicNoRotation,
 		requireRedirectURI: !c.InsecureNoRedirectURI || c.Public,
-		signed:             m.keys != nil,
+		signed:             m.newSigned != nil,
 	}
 	if user {
 		p.accessLifetime = m.accessLifetime

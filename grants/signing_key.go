@@ -42,29 +42,39 @@ const (
 	rsaBits          = 2048 // RFC 7518 3.3
 )
 
-var methods = map[string]*method{
-	"EdDSA": {
-		jwt.SigningMethodEdDSA, crypto.Hash(0),
-		func() (crypto.Signer, error) { _, key, err := ed25519.GenerateKey(rand.Reader); return key, err },
-		func(key crypto.PublicKey) bool { _, ok := key.(ed25519.PublicKey); return ok },
-	},
-	"ES256": {
-		jwt.SigningMethodES256, crypto.SHA256,
-		func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
-		func(key crypto.PublicKey) bool {
-			k, ok := key.(*ecdsa.PublicKey)
-			return ok && k.Curve == elliptic.P256()
-		},
-	},
-	"RS256": {
-		jwt.SigningMethodRS256, crypto.SHA256, generateRSA, isRSA,
-	},
-	"PS256": {
-		jwt.SigningMethodPS256, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}, generateRSA, isRSA,
-	},
+// methodOf is the method of that name, or nil. (A table would have every program link what makes keys.)
+func methodOf(name string) *method {
+	switch name {
+	case "EdDSA":
+		return &method{jwt.SigningMethodEdDSA, crypto.Hash(0), generateEd25519, isEd25519}
+	case "ES256":
+		return &method{jwt.SigningMethodES256, crypto.SHA256, generateP256, isP256}
+	case "RS256":
+		return &method{jwt.SigningMethodRS256, crypto.SHA256, generateRSA, isRSA}
+	case "PS256":
+		return &method{jwt.SigningMethodPS256, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}, generateRSA, isRSA}
+	}
+	return nil
 }
 
+func generateEd25519() (crypto.Signer, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	return key, err
+}
+
+func generateP256() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+
 func generateRSA() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, rsaBits) }
+
+func isEd25519(key crypto.PublicKey) bool {
+	k, ok := key.(ed25519.PublicKey)
+	return ok && len(k) == ed25519.PublicKeySize
+}
+
+func isP256(key crypto.PublicKey) bool {
+	k, ok := key.(*ecdsa.PublicKey)
+	return ok && k.Curve == elliptic.P256()
+}
 
 func isRSA(key crypto.PublicKey) bool {
 	k, ok := key.(*rsa.PublicKey)
@@ -90,7 +100,7 @@ func (m *method) Sign(text string, key any) ([]byte, error) {
 // methodFor is the way to sign with a key where none is named: PS256 has to be.
 func methodFor(key crypto.PublicKey) string {
 	for _, name := range []string{"EdDSA", "ES256", "RS256"} {
-		if methods[name].fits(key) {
+		if methodOf(name).fits(key) {
 			return name
 		}
 	}
@@ -99,7 +109,7 @@ func methodFor(key crypto.PublicKey) string {
 
 // newSigningKey is a key that signs by that algorithm; signer may be nil.
 func newSigningKey(algorithm string, public crypto.PublicKey, signer crypto.Signer) (*signingKey, error) {
-	m := methods[algorithm]
+	m := methodOf(algorithm)
 	if m == nil || !m.fits(public) {
 		return nil, fmt.Errorf("grants: a %T can't be a key of %s: Ed25519, ECDSA on P-256, or RSA of %d bits and more", public, cmp.Or(algorithm, "any algorithm served"), rsaBits)
 	}

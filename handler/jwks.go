@@ -18,11 +18,11 @@ import (
 //
 // JWKS panics if the manager was made without [grants.JWT].
 func JWKS(m *grants.Manager) http.Handler {
-	if m == nil || m.SigningKeys() == nil {
+	if m == nil || !m.Signs() {
 		panic("handler: JWKS: the manager was made without grants.JWT")
 	}
 	return document.Func(grants.KeysMaxAge, func(r *http.Request) []byte {
-		keys, err := m.SigningKeys().Public(r.Context())
+		keys, err := m.PublicKeys(r.Context())
 		if err != nil {
 			m.Logger().WarnContext(r.Context(), "the keys that sign could not be looked at; those known are told", "error", err.Error())
 		}

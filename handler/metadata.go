@@ -79,7 +79,7 @@ func grantTypesOf(m *grants.Manager, paths Paths) []string {
 }
 
 func jwksURI(m *grants.Manager, at string) string {
-	if m.SigningKeys() == nil {
+	if !m.Signs() {
 		return ""
 	}
 	return at
