@@ -6,6 +6,8 @@
 package conformance
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -28,18 +30,42 @@ type testCase struct {
 	moves   bool            // it moves time: it runs in a synctest bubble, over net.Pipe
 	foreign bool            // it holds over go-oauth2's own manager too
 	options []grants.Option // of the manager
+	jwt     bool            // access tokens are JWTs
+	opaque  bool            // it holds for opaque access tokens alone
 	run     func(t *testing.T, s *server)
 }
 
-var sections = [][]row{
-	authorizeRows, consentRows, authorizeAttackRows, introspectionRows, metadataRows, resourceRows,
-	generalRows, tokenRows, clientRows, codeRows, refreshRows, clientCredentialsRows, revocationRows, bearerRows, bearerAnswerRows, attackRows,
-	dialectRows,
+var sections = slices.Concat([][]row{
+	authorizeRows, consentRows, authorizeAttackRows, metadataRows, generalRows, tokenRows, clientRows, clientCredentialsRows, bearerAnswerRows, dialectRows,
+	jwtRows,
+}, bothKinds)
+
+// bothKinds are sections that are run for opaque access tokens and for JWTs.
+var bothKinds = withJWTs(codeRows, refreshRows, revocationRows, introspectionRows, resourceRows, bearerRows, attackRows)
+
+func withJWTs(sections ...[]row) (all [][]row) {
+	for _, section := range sections {
+		all = append(all, section)
+		var signed []row
+		for _, r := range section {
+			s := row{id: r.id}
+			for _, c := range r.cases {
+				if c.opaque || c.jwt {
+					continue
+				}
+				c.name, c.jwt, c.foreign = strings.TrimSuffix("jwt/"+c.name, "/"), true, false
+				s.cases = append(s.cases, c)
+			}
+			signed = append(signed, s)
+		}
+		all = append(all, signed)
+	}
+	return all
 }
 
 // Run runs all rows on a store that open makes anew for each.
 func Run(t *testing.T, open func(t *testing.T) testbed.Store) {
-	run(t, func(c testCase) bool { return true }, func(t *testing.T, c testCase) *server { return newServer(t, open(t), c.options) })
+	run(t, func(c testCase) bool { return true }, func(t *testing.T, c testCase) *server { return newServer(t, open(t), c) })
 }
 
 // RunForeign runs the rows that can hold over a manager that is not ours, which newManager makes for

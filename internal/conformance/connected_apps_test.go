@@ -153,7 +153,7 @@ func TestConnectedApps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := newServer(t, store, nil)
+			s := newServer(t, store, testCase{})
 			s.listen(t, false)
 			do(t, s)
 		})

@@ -151,6 +151,9 @@ func ours(token string) bool { return strings.HasPrefix(token, "ost") && token[4
 // forged is a token of ours with another kind, and with other octets (ID of the grant 16, secret 32)
 // than it has, under a checksum that is right again.
 func forged(token string, kind byte, alter func(octets []byte)) string {
+	if strings.Count(token, ".") == 2 {
+		return forgedJWT(token, kind, alter)
+	}
 	octets, err := base64.RawURLEncoding.DecodeString(token[5:])
 	if err != nil || shaped(token[3], octets[:48]) != token {
 		panic("the shape of tokens has changed; forge them alike")

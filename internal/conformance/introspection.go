@@ -98,7 +98,7 @@ var deaths = map[string]death{
 // IN. Introspection.
 var introspectionRows = []row{
 	{"IN-01", []testCase{
-		{name: "user's", moves: true, run: func(t *testing.T, s *server) {
+		{name: "user's", moves: true, opaque: true, run: func(t *testing.T, s *server) {
 			began := time.Now()
 			pair := s.redeem(t, "web", s.newCode(t, "web")).ok(t)
 			time.Sleep(10 * time.Second)

@@ -20,7 +20,7 @@ const (
 )
 
 // allPaths is everything that a server of the suite has mounted.
-var allPaths = handler.Paths{Authorize: "/authorize", Token: "/token", Revoke: "/revoke", Introspect: "/introspect"}
+var allPaths = handler.Paths{Authorize: "/authorize", Token: "/token", Revoke: "/revoke", Introspect: "/introspect", JWKS: "/.well-known/jwks.json"}
 
 // theAPI is the resource server that the guarded routes belong to.
 var theAPI = middleware.Resource{Resource: "https://api.example/v1", AuthorizationServers: []string{issuer}, Scopes: []string{"read", "write"}}

@@ -125,7 +125,7 @@ var resourceRows = []row{
 			t.Error("consent for all resources")
 		}
 	}})},
-	{"IN-06", []testCase{{name: "opaque", run: func(t *testing.T, s *server) {
+	{"IN-06", []testCase{{name: "opaque", opaque: true, run: func(t *testing.T, s *server) {
 		rs := fixture("rs")
 		rs.Audience = []string{resources[1]}
 		s.putClient(t, rs)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -51,6 +52,8 @@ type server struct {
 	manager oauth2.Manager  // what the handlers serve
 	ours    *grants.Manager // nil over a foreign manager
 	store   *testbed.Faulty // nil over a foreign manager
+	keys    *grants.Keys    // nil: access tokens are opaque
+	options []grants.Option // what all managers are made with
 	log     *testbed.Log    // everything that was logged
 	mux     *http.ServeMux
 
@@ -63,17 +66,23 @@ type server struct {
 	loginFault func(*http.Request) error // of the application; nil: none
 }
 
-func newServer(t *testing.T, store testbed.Store, options []grants.Option) *server {
+func newServer(t *testing.T, store testbed.Store, c testCase) *server {
 	s := &server{store: &testbed.Faulty{Store: store}, log: new(testbed.Log)}
-	for _, c := range fixtures() {
-		if err := store.PutClient(t.Context(), c); err != nil {
+	for _, client := range fixtures() {
+		if err := store.PutClient(t.Context(), client); err != nil {
 			t.Fatal(err)
 		}
 	}
+	s.options = []grants.Option{grants.Logger(s.log.Logger()), grants.Issuer(issuer), behalf()}
+	if c.jwt {
+		var err error
+		if s.keys, err = grants.OpenKeys(t.Context(), s.store, grants.Algorithm("EdDSA")); err != nil {
+			t.Fatal(err)
+		}
+		s.options = append(s.options, grants.JWT(s.keys))
+	}
 	t.Cleanup(func() { store.Close() })
-	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.log.Logger()), grants.Issuer(issuer), behalf()}, options...)...)
-	s.manager = s.ours
-	s.mount()
+	s.restart(c.options...)
 	return s
 }
 
@@ -96,6 +105,9 @@ func (s *server) mount() {
 	if s.ours != nil {
 		s.mux.Handle("/authorize", handler.Authorize(s.ours, s.who))
 		s.mux.Handle("/introspect", handler.Introspect(s.ours))
+		if s.ours.Signs() {
+			s.mux.Handle(allPaths.JWKS, handler.JWKS(s.ours))
+		}
 		s.mux.Handle("/cors/authorize", handler.Authorize(s.ours, s.who, handler.AllowOrigins("https://spa.example")))
 		s.mux.Handle("/cors/introspect", handler.Introspect(s.ours, handler.AllowOrigins("https://spa.example")))
 		s.mux.Handle(wellKnown, handler.Metadata(s.ours, allPaths))
@@ -132,7 +144,7 @@ func (s *server) listen(t *testing.T, pipes bool) {
 
 // restart puts other options, or another client store, under the same store and address.
 func (s *server) restart(options ...grants.Option) {
-	s.ours = grants.New(s.store, append([]grants.Option{grants.Logger(s.ours.Logger()), grants.Issuer(issuer), behalf()}, options...)...)
+	s.ours = grants.New(s.store, slices.Concat(s.options, options)...)
 	s.manager = s.ours
 	s.mount()
 }
