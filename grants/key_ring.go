@@ -87,9 +87,21 @@ func (r ring) active(now time.Time) int {
 	return min(at, len(r)-1)
 }
 
-// turn is the ring as it has to be now. What is missing comes from spares; more says that they do not
-// suffice. It is a pure function, like the steps of a grant.
-func (r ring) turn(spares []ringKey, s schedule, now time.Time) (turned ring, more bool) {
+// spares are keys that were made for a ring before it was known whether it needs them.
+type spares []ringKey
+
+// take takes the first of them; ok is false if there is none.
+func (s *spares) take() (k ringKey, ok bool) {
+	if len(*s) == 0 {
+		return k, false
+	}
+	k, *s = (*s)[0], (*s)[1:]
+	return k, true
+}
+
+// turn is the ring as it has to be now. What is missing comes from left; more says that it does not suffice.
+// It is a pure function, like the steps of a grant.
+func (r ring) turn(left *spares, s schedule, now time.Time) (turned ring, more bool) {
 	r = slices.Clone(r)
 	active := r.active(now)
 	var kept ring
@@ -104,17 +116,18 @@ func (r ring) turn(spares []ringKey, s schedule, now time.Time) (turned ring, mo
 	}
 	r = kept
 	if active = r.active(now); active < 0 {
-		if len(spares) == 0 {
+		first, ok := left.take()
+		if !ok {
 			return nil, true
 		}
-		r, spares, active = ring{spares[0]}, spares[1:], 0
-		r[0].Created, r[0].From = now, now
+		first.Created, first.From = now, now
+		r, active = ring{first}, 0
 	}
 	if active == len(r)-1 {
-		if len(spares) == 0 {
+		next, ok := left.take()
+		if !ok {
 			return nil, true
 		}
-		next := spares[0]
 		next.Created = now
 		if next.From = later(now.Add(toldBefore), r[active].From.Add(s.rotateEvery)); s.rotateEvery == storage.Unlimited {
 			next.From = never

@@ -25,16 +25,17 @@ func (f *fakeKeys) make() ringKey {
 // turned is what turn comes to with as many spares as it needs.
 func turned(t *testing.T, r ring, s schedule, f *fakeKeys, now time.Time) ring {
 	t.Helper()
-	var spares []ringKey
+	var made spares
 	for range 3 {
-		after, more := r.turn(spares, s, now)
+		left := slices.Clone(made)
+		after, more := r.turn(&left, s, now)
 		if !more {
-			if again, more := after.turn(nil, s, now); more || !reflect.DeepEqual(again, after) {
+			if again, more := after.turn(new(spares), s, now); more || !reflect.DeepEqual(again, after) {
 				t.Fatalf("turned twice in one moment:\n%s\nthen\n%s", show(after), show(again))
 			}
 			return after
 		}
-		spares = append(spares, f.make())
+		made = append(made, f.make())
 	}
 	t.Fatal("it wants more than two keys")
 	return nil
@@ -233,7 +234,7 @@ func FuzzLocker(f *testing.F) {
 				t.Fatalf("%q was read", stored)
 			}
 			r.active(time.Now()) // and nothing panics
-			r.turn(nil, schedule{time.Hour, time.Hour}, time.Now())
+			r.turn(new(spares), schedule{time.Hour, time.Hour}, time.Now())
 			for _, k := range r {
 				k.key()
 			}

@@ -312,7 +312,7 @@ var errNoSpare = errors.New("grants: one more key has to be made")
 func (k *Keys) update(ctx context.Context, how func(r ring, now time.Time) (ring, error)) error {
 	k.begun.Add(1)
 	k.tried.Store(time.Now().UnixMilli())
-	var spares []ringKey
+	var made spares
 	for {
 		var read ring
 		at := now()
@@ -324,12 +324,16 @@ func (k *Keys) update(ctx context.Context, how func(r ring, now time.Time) (ring
 					return nil, err
 				}
 			}
-			after, err := how(slices.Clone(before), at)
+			left := slices.Clone(made)
+			due, more := before.turn(&left, k.schedule, at)
+			if more {
+				return nil, errNoSpare
+			}
+			after, err := how(slices.Clone(due), at)
 			if err != nil {
 				return nil, err
 			}
-			var more bool
-			if read, more = after.turn(spares, k.schedule, at); more {
+			if read, more = after.turn(&left, k.schedule, at); more {
 				return nil, errNoSpare
 			}
 			if !again && reflect.DeepEqual(read, before) {
@@ -347,7 +351,7 @@ func (k *Keys) update(ctx context.Context, how func(r ring, now time.Time) (ring
 		if err != nil {
 			return err
 		}
-		spares = append(spares, one)
+		made = append(made, one)
 	}
 }
 

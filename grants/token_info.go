@@ -67,7 +67,7 @@ func untilOrNever(end, at time.Time) time.Duration {
 }
 
 func (t *tokenInfo) GrantID() storage.ID          { return t.id }
-func (t *tokenInfo) Audience() []string           { return t.audience }
+func (t *tokenInfo) Audience() []string           { return slices.Clone(t.audience) }
 func (t *tokenInfo) LogValue() slog.Value         { return view.LogValue(t) }
 func (t *tokenInfo) Format(f fmt.State, _ rune)   { view.Format(f, t) }
 func (t *tokenInfo) MarshalJSON() ([]byte, error) { return view.MarshalJSON(t) }
