@@ -21,8 +21,11 @@ type metadata struct {
 	Scope        string    `json:"scope"`
 	AuthMethod   string    `json:"token_endpoint_auth_method"` // absent: client_secret_basic
 
-	Introspect     bool `json:"introspect"`       // about any token, as resource servers do
-	InsecureNoPKCE bool `json:"insecure_no_pkce"` // see storage.Client
+	// See storage.Client.
+	Resources      []string `json:"resources"`  // that it may ask for tokens for
+	Introspect     bool     `json:"introspect"` // about any token, as resource servers do
+	Audience       []string `json:"audience"`   // what it is called, as a resource server
+	InsecureNoPKCE bool     `json:"insecure_no_pkce"`
 }
 
 // openClients registers the clients of the file or, without one, the client demo, whose secret it
@@ -32,7 +35,7 @@ func openClients(ctx context.Context, store storage.Clients, file, url string) (
 		plain, secret := storage.NewSecret()
 		return plain, store.PutClient(ctx, &storage.Client{
 			ID: demoClient, Name: "Demo", Secret: secret, GrantTypes: []string{"authorization_code", "refresh_token"},
-			Scope: "orders:read profile:email", RedirectURIs: []string{url + demoCallback},
+			Scope: "orders:read profile:email", RedirectURIs: []string{url + demoCallback}, Resources: []string{url + "/api"},
 		})
 	}
 	var list []metadata
@@ -86,7 +89,7 @@ func (of metadata) client() (*storage.Client, error) {
 	c := &storage.Client{
 		ID: of.ID, Name: of.Name, Public: of.AuthMethod == "none",
 		RedirectURIs: of.RedirectURIs, GrantTypes: []string{"authorization_code"}, Scope: of.Scope,
-		Introspect: of.Introspect, InsecureNoPKCE: of.InsecureNoPKCE,
+		Resources: of.Resources, Introspect: of.Introspect, Audience: of.Audience, InsecureNoPKCE: of.InsecureNoPKCE,
 	}
 	if of.GrantTypes != nil {
 		c.GrantTypes = *of.GrantTypes

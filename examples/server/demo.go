@@ -58,7 +58,12 @@ func (d *demo) mount(mux *http.ServeMux, users *login.Login) {
 func (d *demo) begin(w http.ResponseWriter, r *http.Request) {
 	state, verifier := rand.Text(), oauth2.GenerateVerifier()
 	d.remember(w, state+"."+verifier, 600)
-	http.Redirect(w, r, d.config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)), http.StatusSeeOther)
+	http.Redirect(w, r, d.config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), d.resource()), http.StatusSeeOther)
+}
+
+// resource is what the token shall be good for, and nothing else (RFC 8707).
+func (d *demo) resource() oauth2.AuthCodeOption {
+	return oauth2.SetAuthURLParam("resource", d.url+"/api")
 }
 
 func (d *demo) remember(w http.ResponseWriter, value string, seconds int) {

@@ -2,6 +2,7 @@
 // process, one file on disk.
 //
 //	go run ./examples/server
+//	go run ./examples/server -jwt
 //	go run ./examples/server -addr 127.0.0.1:8080 -db auth.db -issuer http://127.0.0.1:8080 -clients clients.json -users users.json
 //
 // Without -users and -clients it makes two users and the client demo when it starts first, prints their
@@ -32,6 +33,7 @@ func main() {
 	flag.StringVar(&f.issuer, "issuer", "", "`URL` under which clients know the server; default: where it listens")
 	flag.StringVar(&f.clients, "clients", "", "`file` of clients: an array of RFC 7591 metadata objects, registered at each start")
 	flag.StringVar(&f.users, "users", "", "`file` of users: an object of names and passwords")
+	flag.BoolVar(&f.jwt, "jwt", false, "access tokens are JWTs, which services elsewhere check by the server's keys alone")
 	flag.DurationVar(&f.accessTTL, "access-ttl", time.Hour, "how long an access token of a user lives")
 	flag.DurationVar(&f.codeTTL, "code-ttl", time.Minute, "how long an authorization code lives, at most 10m")
 	flag.DurationVar(&f.retryWindow, "retry-window", time.Minute, "how long a lost answer to a refresh is repeated; 0s: never")
@@ -40,6 +42,7 @@ func main() {
 
 type flags struct {
 	issuer, clients, users          string
+	jwt                             bool
 	accessTTL, codeTTL, retryWindow time.Duration
 }
 
@@ -51,6 +54,13 @@ func (f *flags) start(ctx context.Context, store *bolt.Store, at string) (http.H
 	options, err := f.options()
 	if err != nil {
 		return nil, err
+	}
+	if f.jwt {
+		keys, err := grants.OpenKeys(ctx, store)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, grants.JWT(keys))
 	}
 	issuer := strings.TrimSuffix(f.issuer, "/")
 	demoSecret, err := openClients(ctx, store, f.clients, issuer)
@@ -100,6 +110,7 @@ func routes(manager *grants.Manager, users *login.Login, issuer string) (mux *ht
 	base = at.Path // of an issuer that has one
 	paths := handler.Paths{
 		Authorize: base + "/oauth/authorize", Token: base + "/oauth/token", Revoke: base + "/oauth/revoke", Introspect: base + "/oauth/introspect",
+		JWKS: base + "/oauth/keys",
 	}
 	pages := handler.Pages{Words: words}
 
@@ -107,11 +118,14 @@ func routes(manager *grants.Manager, users *login.Login, issuer string) (mux *ht
 	mux.Handle(paths.Token, handler.Token(manager))
 	mux.Handle(paths.Revoke, handler.Revoke(manager))
 	mux.Handle(paths.Introspect, handler.Introspect(manager))
+	if manager.Signs() {
+		mux.Handle(paths.JWKS, handler.JWKS(manager))
+	}
 	mux.Handle("/.well-known/oauth-authorization-server"+base, handler.Metadata(manager, paths))
 
 	api := middleware.Resource{Resource: issuer + "/api", AuthorizationServers: []string{manager.Issuer()}, Scopes: []string{"orders:read"}}
 	mux.Handle("/.well-known/oauth-protected-resource"+base+"/api", middleware.ProtectedResource(api))
-	protect := middleware.Bearer(manager, middleware.ResourceMetadata(api.MetadataURL()))
+	protect := middleware.Bearer(manager, middleware.Audience(api.Resource), middleware.ResourceMetadata(api.MetadataURL()))
 	mux.Handle("GET "+base+"/api/whoami", protect(http.HandlerFunc(serve.Whoami)))
 	mux.Handle("GET "+base+"/api/orders", protect(middleware.Scope("orders:read")(http.HandlerFunc(orders))))
 
