@@ -11,6 +11,7 @@ func TestREADMEDefaults(t *testing.T) {
 		"AccessLifetime": defaultAccessLifetime, "ClientAccessLifetime": defaultClientAccessLifetime,
 		"RefreshIdle": defaultRefreshIdle, "RefreshLifetime": defaultRefreshLifetime, "CodeLifetime": defaultCodeLifetime,
 		"CodeTries": defaultCodeTries, "RetryWindow": defaultRetryWindow, "LiveAccessTokens": defaultLiveAccessTokens,
+		"RotateEvery": defaultRotateEvery, "KeepRetired": defaultKeepRetired,
 		"StoreTimeout": defaultStoreTimeout, "CacheSize": int64(defaultCacheSize),
 	})
 }
