@@ -59,7 +59,10 @@ func Object(text []byte) (map[string]any, error) {
 }
 
 func members(d *json.Decoder, depth int) (map[string]any, error) {
-	object := make(map[string]any, 12)
+	object := make(map[string]any)
+	if depth == 1 {
+		object = make(map[string]any, 12) // and not for each of a million empty ones within
+	}
 	for d.More() {
 		token, err := d.Token()
 		if err != nil {
