@@ -30,6 +30,14 @@ func TestLinkage(t *testing.T) {
 			only:    []string{root + "/middleware", root + "/internal/absent", root + "/internal/b64token", root + "/internal/document", root + "/internal/scope", goOAuth2, goOAuth2 + "/errors"},
 		},
 		{
+			name:    "introspect",
+			imports: []string{"middleware/introspect"},
+			only: []string{
+				root + "/middleware/introspect", root + "/internal/bounded", root + "/internal/claims", root + "/internal/jws", root + "/internal/view",
+				goOAuth2, goOAuth2 + "/errors", goOAuth2 + "/models",
+			},
+		},
+		{
 			name:    "server",
 			imports: []string{"handler", "middleware", "grants", "storage", "storage/bolt"},
 			only: []string{

@@ -30,16 +30,19 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/handler"
 	"github.com/ostiary-go/ostiary/middleware"
+	"github.com/ostiary-go/ostiary/middleware/introspect"
 	"github.com/ostiary-go/ostiary/storage"
 	"github.com/ostiary-go/ostiary/storage/bolt"
 )
 
 var (
+	_, _ = introspect.New, os.Getenv
 	_, _, _ = time.Hour, url.QueryEscape, middleware.Token // not every block uses everything
 	sum storage.Digest
 	mux = http.NewServeMux()

@@ -397,6 +397,8 @@ func TestConformance(t *testing.T) {
 			t.Errorf("asked %d times", w.count())
 		}
 	})
+
+	overOurServer(t)
 }
 
 // raw answers with what is no proper HTTP.

@@ -46,12 +46,11 @@ func (e *endpoint) prepare(inFlight int) {
 		}
 	}
 	e.client.Transport = stay{e.client.Transport}
-	e.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	e.client.Jar = nil
 }
 
-// stay hides where a redirect leads to. An http.Client that can't read it would tell, and it may be anything
-// that the endpoint was sent.
+// stay hides where a redirect leads to, so that an http.Client follows none. It is not told of in an error
+// either: it may be anything that the endpoint was sent.
 type stay struct{ http.RoundTripper }
 
 func (s stay) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -114,6 +113,9 @@ func cause(err error) error {
 	}
 	if told, ok := errors.AsType[net.Error](err); ok {
 		return told
+	}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
 	}
 	return fmt.Errorf("%T", err)
 }

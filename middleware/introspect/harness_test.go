@@ -58,6 +58,8 @@ type world struct {
 	log       testbed.Log
 	api       string
 	client    *http.Client
+
+	authClient *http.Client // of the server with the endpoint
 }
 
 // newWorld serves orders behind what guard makes of a Validator, and answer at the endpoint: over TCP, or
@@ -74,7 +76,7 @@ func newWorld(t *testing.T, pipes bool, answer http.HandlerFunc, guard func(*int
 		base = "http://localhost"
 		defaults = append(defaults, introspect.HTTPClient(client))
 	}
-	w.endpoint = base + "/introspect"
+	w.endpoint, w.authClient = base+"/introspect", client
 	w.validator = introspect.New(w.endpoint, clientID, secret, append(defaults, options...)...)
 	if guard == nil {
 		guard = func(v *introspect.Validator) http.Handler {

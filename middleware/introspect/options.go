@@ -42,7 +42,7 @@ func Cache(d time.Duration) Option {
 
 // CacheSize sets how many bytes, roughly, answers may take in memory. Tokens that are refused have an eighth
 // of them to themselves, so a flood of these leaves the good ones in place. An answer that alone would take
-// more than a 64th is not kept. Default 16 MiB, which is some 8,000 tokens; less than 1 MiB keeps next to
+// more than a 64th is not kept. Default 16 MiB, which is some 10,000 tokens; less than 1 MiB keeps next to
 // nothing.
 //
 // CacheSize panics for a negative size.
