@@ -174,6 +174,23 @@ func TestNobodyJoinsAnOldRequest(t *testing.T) {
 			}
 		})
 	}
+	synctest.Test(t, func(t *testing.T) { // the end of an old request is not that of the next
+		rt := &slow{}
+		v := validator(rt, introspect.Cache(600*time.Millisecond))
+		var wg sync.WaitGroup
+		for _, d := range []time.Duration{0, 650, 1100} {
+			wg.Go(func() {
+				time.Sleep(d * time.Millisecond)
+				if _, err := v.LoadAccessToken(t.Context(), good); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := rt.asked.Load(); n != 2 {
+			t.Errorf("%d requests, want 2", n)
+		}
+	})
 	synctest.Test(t, func(t *testing.T) { // a revocation that was acknowledged
 		revoked := false
 		rt := &slow{answer: func() string {
@@ -192,6 +209,53 @@ func TestNobodyJoinsAnOldRequest(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// An answer is believed from the asking on.
+func TestBelievedFromTheAsking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := &slow{} // for a second
+		v := validator(rt)
+		for _, want := range []int32{1, 1, 2} {
+			if _, err := v.LoadAccessToken(t.Context(), good); err != nil || rt.asked.Load() != want {
+				t.Errorf("%v after %d requests, want %d", err, rt.asked.Load(), want)
+			}
+			time.Sleep(4500 * time.Millisecond)
+		}
+	})
+}
+
+// What is not read to its end is closed, or its connection would be lost.
+func TestBodiesAreClosed(t *testing.T) {
+	for name, answer := range map[string]*http.Response{
+		"endless": {StatusCode: 200, Body: &endless{}}, "failed": {StatusCode: 500, Body: &endless{}},
+	} {
+		v := validator(transport(func(*http.Request) (*http.Response, error) {
+			answer.Header = http.Header{"Content-Type": {"application/json"}}
+			return answer, nil
+		}))
+		if _, err := v.LoadAccessToken(t.Context(), good); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if body := answer.Body.(*endless); !body.closed || body.read > 1<<20+1 {
+			t.Errorf("%s: %d bytes were read, closed: %t", name, body.read, body.closed)
+		}
+	}
+}
+
+type endless struct {
+	read   int
+	closed bool
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	e.read += len(b)
+	return len(b), nil
+}
+
+func (e *endless) Close() error {
+	e.closed = true
+	return nil
 }
 
 // InFlight bounds the requests to the endpoint; the others wait their turn, and no longer than they can.
