@@ -51,9 +51,11 @@ import (
 // A token bound to a key is refused: Bearer can't check the proof, and without it the token would be
 // worth as much to a thief. A wrapper of tokens without Unwrap hides both, and so lifts the limits.
 //
-// A Validator may have a method Logger() *slog.Logger, which is looked for once by Bearer, through
-// methods Unwrap() oauth2.Manager and Unwrap() middleware.Validator; without it slog.Default() is
-// written to.
+// A Validator may have further methods, which are looked for once by Bearer, through methods
+// Unwrap() oauth2.Manager and Unwrap() middleware.Validator:
+//
+//	Logger() *slog.Logger // to write to; without it slog.Default()
+//	Audience() []string   // the names of this resource, where no option Audience has them
 type Validator interface {
 	LoadAccessToken(ctx context.Context, access string) (oauth2.TokenInfo, error)
 }
@@ -123,5 +125,33 @@ func newGuard(v Validator, options []Option) *guard {
 	for _, set := range options {
 		set(g)
 	}
+	if g.audience == nil {
+		g.audience = audienceOf(v)
+	}
 	return g
+}
+
+// audienceOf finds by which names v knows this resource, or what it wraps does.
+func audienceOf(v Validator) []string {
+	if a, ok := validatorWith[interface{ Audience() []string }](v); ok {
+		return a.Audience()
+	}
+	return nil
+}
+
+// validatorWith finds the outermost value with the methods of T: v, or what it wraps.
+func validatorWith[T any](v Validator) (T, bool) {
+	for {
+		if t, ok := v.(T); ok {
+			return t, true
+		}
+		switch wrapper := v.(type) {
+		case interface{ Unwrap() Validator }:
+			v = wrapper.Unwrap()
+		case interface{ Unwrap() oauth2.Manager }:
+			v = wrapper.Unwrap()
+		default:
+			return *new(T), false
+		}
+	}
 }

@@ -128,6 +128,30 @@ func TestLog(t *testing.T) {
 	})
 }
 
+// A Validator that knows what this resource is called says so, through wrappers too, unless the option does.
+func TestAudienceOfValidator(t *testing.T) {
+	for name, c := range map[string]struct {
+		validator middleware.Validator
+		options   []middleware.Option
+		status    int
+	}{
+		"its own":         {naming{&validator{}, "https://a.example"}, nil, 200},
+		"traced":          {traced{traced{naming{&validator{}, "https://a.example"}}}, nil, 200},
+		"traced manager":  {tracedManager{managing{Validator: naming{&validator{}, "https://a.example"}}}, nil, 200},
+		"another":         {naming{&validator{}, "https://b.example"}, nil, 401},
+		"option":          {naming{&validator{}, "https://b.example"}, []middleware.Option{middleware.Audience("https://a.example")}, 200},
+		"narrower option": {naming{&validator{}, "https://a.example"}, []middleware.Option{middleware.Audience("https://b.example")}, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			middleware.Bearer(c.validator, c.options...)(orders).ServeHTTP(w, request("Bearer "+forA))
+			if w.Code != c.status {
+				t.Errorf("got %d, want %d", w.Code, c.status)
+			}
+		})
+	}
+}
+
 // A wrapper around a Validator keeps its logger.
 func TestLogger(t *testing.T) {
 	for name, wrap := range map[string]func(middleware.Validator) middleware.Validator{
@@ -286,7 +310,11 @@ type (
 		oauth2.Manager
 		middleware.Validator
 	}
-	keeping     struct{ ctx *context.Context }
+	keeping struct{ ctx *context.Context }
+	naming  struct {
+		middleware.Validator
+		name string
+	}
 	bomb        struct{ models.Token }
 	untouchable struct{ t *testing.T }
 )
@@ -300,6 +328,8 @@ func (k keeping) LoadAccessToken(ctx context.Context, _ string) (oauth2.TokenInf
 }
 
 func (l logging) Logger() *slog.Logger { return l.logger }
+
+func (n naming) Audience() []string { return []string{n.name} }
 
 func (v traced) Unwrap() middleware.Validator { return v.Validator }
 

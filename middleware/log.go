@@ -7,25 +7,14 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
-
-	"github.com/go-oauth2/oauth2/v4"
 )
 
 // loggerOf finds the logger of v, or of what it wraps; nil if none has one.
 func loggerOf(v Validator) *slog.Logger {
-	for {
-		if l, ok := v.(interface{ Logger() *slog.Logger }); ok {
-			return l.Logger()
-		}
-		switch wrapper := v.(type) {
-		case interface{ Unwrap() Validator }:
-			v = wrapper.Unwrap()
-		case interface{ Unwrap() oauth2.Manager }:
-			v = wrapper.Unwrap()
-		default:
-			return nil
-		}
+	if l, ok := validatorWith[interface{ Logger() *slog.Logger }](v); ok {
+		return l.Logger()
 	}
+	return nil
 }
 
 func (g *guard) log() *slog.Logger {

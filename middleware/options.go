@@ -49,7 +49,8 @@ func ResourceMetadata(address string) Option {
 // Audience names this resource, as tokens name the resources they are for (RFC 8707 2, the aud of RFC
 // 9068). A token that names audiences is good only where one of them is named, compared character by
 // character; everywhere else, and so without this option, it is refused with 401 invalid_token. A
-// token that names none is good everywhere. Several Audience options add up.
+// token that names none is good everywhere. Several Audience options add up. Default: what the Validator
+// says, if it does.
 //
 // Audience panics if there is no name or an empty one.
 func Audience(names ...string) Option {

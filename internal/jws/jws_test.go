@@ -92,3 +92,21 @@ func FuzzToken(f *testing.F) {
 		}
 	})
 }
+
+func FuzzObject(f *testing.F) {
+	for _, text := range []string{`{"a":[1,-2.5e+3,{"b":null,"\u0062\"":"\\\ud800"}],"":true , "c" : [ ] }`, `{"a":{},"a":1}`, `[{}]`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		object, err := Object(text)
+		if err != nil {
+			return
+		}
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		var want map[string]any
+		if err := d.Decode(&want); err != nil || !reflect.DeepEqual(object, want) {
+			t.Fatalf("%s is read as %v, by encoding/json as %v, %v", text, object, want, err)
+		}
+	})
+}

@@ -13,7 +13,7 @@ import (
 
 // Serve serves h until the test ends and returns its address and a client that follows no redirect: on
 // a real socket, or on pipes in memory, which let the time of a synctest bubble go on.
-func Serve(t *testing.T, h http.Handler, pipes bool) (base string, client *http.Client) {
+func Serve(t testing.TB, h http.Handler, pipes bool) (base string, client *http.Client) {
 	if !pipes {
 		server := httptest.NewServer(h)
 		t.Cleanup(server.Close)
