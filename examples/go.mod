@@ -21,6 +21,7 @@ require (
 	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	github.com/google/uuid v1.1.1 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
+	github.com/ostiary-go/ostiary/middleware/jwt v0.0.0
 	github.com/rivo/uniseg v0.4.7 // indirect
 	github.com/tidwall/btree v0.0.0-20191029221954-400434d76274 // indirect
 	github.com/tidwall/buntdb v1.1.2 // indirect
@@ -34,4 +35,7 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 )
 
-replace github.com/ostiary-go/ostiary => ../
+replace (
+	github.com/ostiary-go/ostiary => ../
+	github.com/ostiary-go/ostiary/middleware/jwt => ../middleware/jwt
+)

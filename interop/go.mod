@@ -26,4 +26,7 @@ require (
 	golang.org/x/sys v0.45.0 // indirect
 )
 
-replace github.com/ostiary-go/ostiary => ../
+replace (
+	github.com/ostiary-go/ostiary => ../
+	github.com/ostiary-go/ostiary/middleware/jwt => ../middleware/jwt
+)

@@ -20,39 +20,52 @@ import (
 // Ctrl-C or SIGTERM. It takes the flags -addr and -db, the latter being name.db unless it is given, and
 // those that the program has defined; what goes wrong stands on one line of standard error, with exit status 1.
 func Main(name string, start func(ctx context.Context, store *bolt.Store, url string) (http.Handler, error)) {
-	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
 	db := flag.String("db", name+".db", "`file` to keep clients and grants in")
+	main(name, "127.0.0.1:8080", func(ctx context.Context, listener net.Listener) error {
+		store, err := bolt.Open(*db)
+		if err != nil {
+			return fmt.Errorf("%w (-db chooses another file)", err)
+		}
+		defer store.Close()
+		handler, err := start(ctx, store, address(listener))
+		if err != nil {
+			return err
+		}
+		return until(ctx, listener, handler, "db", *db)
+	})
+}
+
+// Stateless is Main of a program that keeps nothing. It listens on addr unless the flag -addr says otherwise.
+func Stateless(name, addr string, start func(ctx context.Context, url string) (http.Handler, error)) {
+	main(name, addr, func(ctx context.Context, listener net.Listener) error {
+		handler, err := start(ctx, address(listener))
+		if err != nil {
+			return err
+		}
+		return until(ctx, listener, handler)
+	})
+}
+
+func main(name, addr string, run func(context.Context, net.Listener) error) {
+	flag.StringVar(&addr, "addr", addr, "`address` to listen on; port 0 takes a free one")
 	flag.Parse()
 	if flag.NArg() > 0 { // what follows would be left unread
 		fmt.Fprintf(os.Stderr, "%s: %q is no option; -h shows them\n", name, flag.Arg(0))
 		os.Exit(2)
 	}
-
-	if err := run(*addr, *db, start); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		os.Exit(1)
-	}
-}
-
-func run(addr, db string, start func(context.Context, *bolt.Store, string) (http.Handler, error)) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("%w (-addr chooses another address)", err)
+		err = fmt.Errorf("%w (-addr chooses another address)", err)
+	} else {
+		err = run(ctx, listener)
 	}
-	store, err := bolt.Open(db)
 	if err != nil {
-		return fmt.Errorf("%w (-db chooses another file)", err)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
 	}
-	defer store.Close()
-	handler, err := start(ctx, store, address(listener))
-	if err != nil {
-		return err
-	}
-	slog.Info("serving until Ctrl-C", "url", address(listener), "db", db)
-	return until(ctx, listener, handler)
 }
 
 // address is where this machine reaches the listener.
@@ -65,7 +78,8 @@ func address(l net.Listener) string {
 }
 
 // until answers requests until ctx ends, then lets those that are under way finish.
-func until(ctx context.Context, l net.Listener, h http.Handler) error {
+func until(ctx context.Context, l net.Listener, h http.Handler, told ...any) error {
+	slog.Info("serving until Ctrl-C", append([]any{"url", address(l)}, told...)...)
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
