@@ -57,7 +57,9 @@ func TestConnections(t *testing.T) {
 	answers := []http.HandlerFunc{
 		says(about("")), says(`{"active":false}`), says("no JSON"),
 		func(w http.ResponseWriter, r *http.Request) { http.Error(w, strings.Repeat("x", 1<<19), 500) },
-		func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) },
+		func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		},
 	}
 	asked := 0
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -122,7 +124,7 @@ func TestHTTPClientIsBridled(t *testing.T) {
 		}
 		cookies += len(r.Cookies())
 		http.SetCookie(w, &http.Cookie{Name: "a", Value: "b"})
-		http.Redirect(w, r, "/elsewhere", 307)
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 	}))
 	defer server.Close()
 	jar, err := cookiejar.New(nil)
