@@ -52,10 +52,29 @@ func command(flags ...string) *exec.Cmd {
 
 var serving = regexp.MustCompile(`serving until Ctrl-C url=(\S+)`)
 
-// Start runs the example on a free port, unless flags say otherwise, until it says that it serves.
+// Start runs the example on a free port, unless flags say otherwise, until it says that it serves. db is ""
+// for one that keeps nothing.
 func Start(t *testing.T, db string, flags ...string) *Process {
 	t.Helper()
-	p := &Process{Log: new(bytes.Buffer), Cmd: command(append([]string{"-addr", "127.0.0.1:0", "-db", db}, flags...)...), output: filepath.Join(t.TempDir(), "printed")}
+	if db != "" {
+		flags = append([]string{"-db", db}, flags...)
+	}
+	return start(t, command(append([]string{"-addr", "127.0.0.1:0"}, flags...)...))
+}
+
+// StartOther is Start for the example of another folder.
+func StartOther(t *testing.T, dir, db string, flags ...string) *Process {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), filepath.Base(dir))
+	if out, err := exec.Command("go", "build", "-o", program, dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return start(t, exec.Command(program, append([]string{"-addr", "127.0.0.1:0", "-db", db}, flags...)...))
+}
+
+func start(t *testing.T, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{Log: new(bytes.Buffer), Cmd: cmd, output: filepath.Join(t.TempDir(), "printed")}
 	out, err := os.Create(p.output)
 	if err != nil {
 		t.Fatal(err)
