@@ -8,7 +8,7 @@
 //
 // A grant is one authorization, kept as one record; whatever is issued, rotated, revoked or ended is
 // one atomic change of it, durable before it is answered. Tokens are 256 random bits of which the
-// store keeps digests alone. The grant types served are authorization_code with PKCE (RFC 7636),
+// store keeps digests alone; access tokens can be JWTs (see [JWT]). The grant types served are authorization_code with PKCE (RFC 7636),
 // refresh_token and client_credentials (RFC 6749), and those that [Extend] adds.
 //
 // A [Manager] implements go-oauth2's oauth2.Manager. Everything in it is safe for concurrent use.
