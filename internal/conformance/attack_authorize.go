@@ -133,7 +133,25 @@ var authorizeAttackRows = []row{
 			}
 		}},
 	}},
-	one("ATK-13", testCase{run: func(t *testing.T, s *server) { asksAgain(t, s, "http://127.0.0.1:61000/cb") }}),
+	{"ATK-13", append(each(testCase{}, map[string]struct {
+		uri, host string
+		warned    bool
+	}{
+		"loopback": {"http://127.0.0.1:4711/cb", "127.0.0.1:4711", true}, "loopback by name": {"http://localhost:4711/cb", "localhost:4711", true},
+		"scheme of an app": {"com.example.app:/cb", "com.example.app", false}, "https": {"https://web.example/cb", "web.example", false},
+	}, func(t *testing.T, s *server, c struct {
+		uri, host string
+		warned    bool
+	}) {
+		client := "native"
+		if c.host == "web.example" {
+			client = "web"
+		}
+		page := s.alice().authorizeAs(t, client, "redirect_uri", c.uri).page(t, 200)
+		if told, warned := strings.Contains(page.body, "sent to <b>"+c.host+"</b>"), strings.Contains(page.body, "Any program on this device"); !told || warned != c.warned {
+			t.Errorf("told where it goes: %t, warned: %t: %s", told, warned, page)
+		}
+	}), testCase{name: "asks again", run: func(t *testing.T, s *server) { asksAgain(t, s, "http://127.0.0.1:61000/cb") }})},
 	{"ATK-15", append(each(testCase{}, same(`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'-alert(1)-'`, `{{.}}`, "a\r\nb"), func(t *testing.T, s *server, evil string) {
 		c := fixture("web")
 		c.Name = evil

@@ -86,6 +86,15 @@ func TestConnectedApps(t *testing.T) {
 				t.Errorf("listed %v", clients)
 			}
 		},
+		"ends the user's own": func(t *testing.T, s *server) {
+			others := s.alice().consents(t, "web")
+			v := s.visitorOf("bob")
+			gone := v.consents(t, "web")
+			_, pending := v.listed(t)
+			v.post(t, apps, form("pending", pending, "client", "web"), fromHere)
+			s.ended(t, "web", gone)
+			s.lives(t, "web", others)
+		},
 		"ends all": func(t *testing.T, s *server) {
 			v := s.alice()
 			first, second := v.consents(t, "web"), v.consents(t, "spa")
