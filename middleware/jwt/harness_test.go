@@ -310,7 +310,7 @@ func (i *issuer) resourceOver(t *testing.T, pipes bool, options ...jwt.Option) *
 	s := new(resource)
 	logger := slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	v := i.validator(append([]jwt.Option{jwt.Logger(logger)}, options...)...)
-	protect := middleware.Bearer(v, middleware.Realm("api"))
+	protect := middleware.Bearer(v, middleware.Realm("api"), middleware.TokenLimit(1<<20)) // ours is less
 	s.base, s.client = testbed.Serve(t, protect(http.HandlerFunc(whoami)), pipes)
 	return s
 }
