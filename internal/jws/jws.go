@@ -53,7 +53,7 @@ func Object(text []byte) (map[string]any, error) {
 	if r.next() != '{' {
 		return nil, errNotAnObject
 	}
-	object := r.object(1, 12) // names, in a usual token
+	object := r.object(1, 8) // names, in a usual token; a map of no more is one piece
 	if r.wrong {
 		return nil, errNotAnObject
 	}

@@ -57,6 +57,15 @@ func TestConformance(t *testing.T) {
 	}
 	t.Run("JW-06/no request", callsNobody)
 	t.Run("ATK-28", callsNobody)
+	times(t)
+	rotation(t)
+	outage(t)
+	keySets(t)
+	unknownKids(t)
+	foreignMetadata(t)
+	exhaustion(t)
+	resources(t)
+	clients(t)
 }
 
 // refusedAlways fails unless a token is refused by a resource server that has no keys yet, by one that has them,

@@ -4,12 +4,25 @@
 //	validator := jwt.New("https://auth.example", "https://orders.example")
 //	protect := middleware.Bearer(validator)
 //
-// The keys are found through the metadata of the issuer (RFC 8414) when the first token comes, and are kept
-// and renewed from then on. A token is held against RFC 9068 4 and RFC 8725, strictly: its algorithm is that
-// of its key, its signature is verified before anything in it is believed, and a signature that was verified is
-// remembered, so that a token costs that once.
+// A token is held against RFC 9068 4 and RFC 8725, strictly: its algorithm is that of its key (EdDSA on Ed25519,
+// ES256, RS256, and PS256 where the key says so), its signature is verified before anything in it is believed,
+// and a signature that was verified is remembered, so that a token costs that once. Nothing is known here of
+// tokens that were revoked: they are good until they expire.
 //
-// Nothing is known here of tokens that were revoked: they are good until they expire.
+// # Keys
+//
+// The keys are found through the metadata of the issuer (RFC 8414) when the first token comes. They are fetched
+// anew, in the background, when they are older than the issuer's Cache-Control says, though not more often than
+// each minute and no less often than each hour; by default after 5 minutes. A token of an unknown key has them
+// fetched at once, at most every 10 s: until then such tokens are refused. A key that the issuer no longer tells
+// is refused from then on.
+//
+// While the issuer can't be reached, the keys that are known go on, and what needs others fails, which is not a
+// word on the token: middleware.Bearer answers 503. The next try is 5 s later.
+//
+// Of a key set only what can sign such tokens is used, and no more than 100 keys: public ones with a kid, RSA ones
+// from 2,048 to 8,192 bits. Answers of more than 1 MiB, redirects, and addresses that are not https are refused,
+// but for http on the loopback interface.
 package jwt
 
 import (
