@@ -8,6 +8,7 @@ require (
 	github.com/go-oauth2/oauth2/v4 v4.5.4
 	github.com/maypok86/otter/v2 v2.4.0
 	github.com/ostiary-go/ostiary v0.0.0
+	github.com/ostiary-go/ostiary/middleware/jwt v0.0.0
 	go.etcd.io/bbolt v1.5.0
 	golang.org/x/oauth2 v0.37.0
 )

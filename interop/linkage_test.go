@@ -38,6 +38,14 @@ func TestLinkage(t *testing.T) {
 			},
 		},
 		{
+			name:    "jwt",
+			imports: []string{"middleware/jwt"},
+			only: []string{
+				root + "/middleware/jwt", root + "/internal/b64token", root + "/internal/bounded", root + "/internal/claims", root + "/internal/jws", root + "/internal/view",
+				goOAuth2, goOAuth2 + "/errors", goOAuth2 + "/models", golangJWT,
+			},
+		},
+		{
 			name:    "server",
 			imports: []string{"handler", "middleware", "grants", "storage", "storage/bolt"},
 			only: []string{
