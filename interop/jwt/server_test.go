@@ -64,7 +64,7 @@ func openKeys(t testing.TB, store storage.Store, algorithm string) *grants.Keys 
 func serve(t testing.TB, store *bolt.Store, keys *grants.Keys) *server {
 	t.Helper()
 	for _, c := range []*storage.Client{
-		{ID: "svc", Secret: storage.HashGenerated("svc-secret"), GrantTypes: []string{"client_credentials"}, Scope: "orders:read"},
+		{ID: "svc", Secret: storage.HashGenerated("svc-secret"), GrantTypes: []string{"client_credentials"}, Scope: "orders:read", Introspect: true},
 		{ID: "web", Secret: storage.HashGenerated("web-secret"), GrantTypes: []string{"refresh_token"}, Scope: "orders:read orders:write"},
 	} {
 		if err := store.PutClient(t.Context(), c); err != nil {

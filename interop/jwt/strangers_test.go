@@ -57,7 +57,7 @@ func TestOursByThem(t *testing.T) {
 }
 
 // signs is the kid of the key that signs.
-func (s *server) signs(t *testing.T) string {
+func (s *server) signs(t testing.TB) string {
 	t.Helper()
 	keys, err := s.keys.Public(t.Context())
 	i := slices.IndexFunc(keys, func(k grants.PublicKey) bool { return k.State == grants.KeyActive })
