@@ -47,12 +47,19 @@ const (
 	turn   = 300 * time.Microsecond
 )
 
+var touched byte // is a variable of the package, so that it is read indeed
+
 // inTurn returns what a request to each of the guards took, in nanoseconds, in each of the rounds.
 func inTurn(tb testing.TB, guards []*subject) map[string][]float64 {
 	w := blank{http.Header{}}
 	serve := func(s *subject, n int) time.Duration {
 		if s.left() < n {
 			s.renew(tb)
+		}
+		for i := range n { // their headers are in the processor's cache, as where a server has just read them
+			for _, octet := range []byte(s.requests[(s.next+i)%len(s.requests)].Header["Authorization"][0]) {
+				touched ^= octet
+			}
 		}
 		began := time.Now()
 		for range n {
