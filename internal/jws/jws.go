@@ -18,20 +18,20 @@ type Parts struct {
 
 // Split takes a token apart. ok is false unless it has three parts, none of them empty.
 func Split(token string) (p Parts, ok bool) {
-	last := strings.LastIndexByte(token, '.')
-	if last < 0 {
+	first := strings.IndexByte(token, '.')
+	second := first + 1 + strings.IndexByte(token[first+1:], '.')
+	if first <= 0 || second <= first+1 {
 		return p, false
 	}
-	p.Signed, p.Signature = token[:last], token[last+1:]
-	p.Header, p.Claims, ok = strings.Cut(p.Signed, ".")
-	return p, ok && p.Header != "" && p.Claims != "" && p.Signature != "" && strings.IndexByte(p.Claims, '.') < 0
+	p = Parts{Header: token[:first], Claims: token[first+1 : second], Signature: token[second+1:], Signed: token[:second]}
+	return p, p.Signature != "" && strings.IndexByte(p.Signature, '.') < 0
 }
 
 var base64url = base64.RawURLEncoding.Strict()
 
 // Decode reads Base64url without padding (RFC 7515 2), of which no two strings stand for the same octets.
 func Decode(part string) (octets []byte, ok bool) {
-	if strings.ContainsAny(part, "\r\n") { // which package base64 skips
+	if strings.IndexByte(part, '\r') >= 0 || strings.IndexByte(part, '\n') >= 0 { // which package base64 skips
 		return nil, false
 	}
 	octets, err := base64url.DecodeString(part)
