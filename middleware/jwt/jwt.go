@@ -32,6 +32,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -57,16 +58,18 @@ type Validator struct {
 	verified *bounded.Table[digest, verified]
 }
 
-// digest is the SHA-256 of a token.
+// digest is the SHA-256 of the signature of a token. It is what a token is remembered by, so that nothing that is
+// kept opens a door.
 type digest [sha256.Size]byte
 
-func digestOf(access string) digest {
-	var short [1024]byte // most tokens fit, which saves an allocation
-	return sha256.Sum256(append(short[:0], access...))
+func digestOf(signature string) digest {
+	var short [512]byte // most fit, which saves an allocation
+	return sha256.Sum256(append(short[:0], signature...))
 }
 
 // verified is what is remembered of a token.
 type verified struct {
+	signed string // all of the token but its signature
 	claims *claims.Claims
 	key    *key // that its signature is of
 	size   int64
@@ -119,13 +122,17 @@ func (v *Validator) LoadAccessToken(ctx context.Context, access string) (oauth2.
 	if len(access) > tokenLimit {
 		return nil, v.refuse(ctx, "it is too long")
 	}
+	parts, ok := jws.Split(access)
+	if !ok {
+		return nil, v.refuse(ctx, "it has not three parts")
+	}
 	now := time.Now()
 	keys := v.keys.inHand(ctx, now)
-	name := digestOf(access)
+	name := digestOf(parts.Signature)
 	known, ok := v.verified.Get(name)
-	if !ok || !keys.have(known.key) {
+	if !ok || known.signed != parts.Signed || !keys.have(known.key) {
 		var err error
-		if known, err = v.verify(ctx, keys, access, now); err != nil {
+		if known, err = v.verify(ctx, keys, parts, now); err != nil {
 			return nil, err
 		}
 		v.verified.Put(name, known, v.verified.Counter(name))
@@ -138,15 +145,13 @@ func (v *Validator) LoadAccessToken(ctx context.Context, access string) (oauth2.
 	case c.Issued.After(now.Add(v.leeway)):
 		return nil, v.refuse(ctx, "iat is ahead")
 	}
-	return &token{known.claims.Show(access), known.claims}, nil
+	t := &token{Token: known.claims.Show(access), claims: known.claims}
+	copy(t.first[:], known.claims.Audience)
+	return t, nil
 }
 
 // verify returns what a token says whose signature and claims are good, whatever the time is.
-func (v *Validator) verify(ctx context.Context, keys *set, access string, now time.Time) (verified, error) {
-	parts, ok := jws.Split(access)
-	if !ok {
-		return verified{}, v.refuse(ctx, "it has not three parts")
-	}
+func (v *Validator) verify(ctx context.Context, keys *set, parts jws.Parts, now time.Time) (verified, error) {
 	head, reason := v.headers.read(parts.Header)
 	if reason != "" {
 		return verified{}, v.refuse(ctx, reason)
@@ -170,7 +175,7 @@ func (v *Validator) verify(ctx context.Context, keys *set, access string, now ti
 	if reason != "" {
 		return verified{}, v.refuse(ctx, reason)
 	}
-	return verified{c, candidates[i], sizeOf(c)}, nil
+	return verified{strings.Clone(parts.Signed), c, candidates[i], sizeOf(c) + int64(len(parts.Signed))}, nil
 }
 
 // refuse tells whoever listens why a token is not good; the client isn't told.
@@ -185,7 +190,13 @@ const tokenLimit = b64token.DefaultLimit // bytes
 type token struct {
 	claims.Token
 	claims *claims.Claims
+	first  [1]string // of its audience
 }
 
-// Audience is asked for by Bearer.
-func (t *token) Audience() []string { return slices.Clone(t.claims.Audience) }
+// Audience is asked for by Bearer, of each token: one name costs no allocation.
+func (t *token) Audience() []string {
+	if len(t.claims.Audience) == 1 {
+		return t.first[:]
+	}
+	return slices.Clone(t.claims.Audience)
+}
