@@ -43,7 +43,7 @@ func BenchmarkGuard(b *testing.B) {
 }
 
 const (
-	rounds = 301
+	rounds = 1501
 	turn   = 300 * time.Microsecond
 )
 
