@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -99,5 +100,42 @@ func TestRequirements(t *testing.T) {
 	}
 	if want := []string{goOAuth2, golangJWT, etcdBbolt}; !slices.Equal(direct, want) {
 		t.Errorf("the root requires %v, want %v", direct, want)
+	}
+}
+
+// TestLinkedSymbols holds what a program is spared that serves opaque tokens alone: nothing that makes, keeps or
+// tells keys, signs JWTs or takes them apart. Programs that use it are beside it, so that the names are right.
+func TestLinkedSymbols(t *testing.T) {
+	symbols := func(example string) string {
+		program := filepath.Join(built, "linked-"+example)
+		goTool(t, ".", "build", "-C", "../examples", "-o", program, "./"+example)
+		return goTool(t, ".", "tool", "nm", program)
+	}
+	opaque, signs, resource := symbols("quickstart"), symbols("server"), symbols("resource")
+	for _, c := range []struct {
+		symbol string // how it begins
+		user   string // the symbols of a program that has it; "": none here does
+	}{
+		{root + "/grants.(*Keys).", signs},
+		{root + "/grants.(*jwts).", signs},
+		{root + "/grants.spare", signs},
+		{root + "/handler.JWKS", signs},
+		{root + "/middleware/jwt.", resource},
+		{root + "/middleware/introspect.", resource},
+		{golangJWT + ".(*Token).", signs},
+		{golangJWT + ".NewWithClaims", ""}, // where it is used it is inlined
+		{golangJWT + ".(*Parser).", ""},
+		{"crypto/rsa.GenerateKey", signs},
+		{"crypto/x509.MarshalPKCS8PrivateKey", signs},
+	} {
+		if strings.Contains(opaque, " "+c.symbol) {
+			t.Errorf("quickstart links %s", c.symbol)
+		}
+		if c.user != "" && !strings.Contains(c.user, " "+c.symbol) {
+			t.Errorf("nothing links %s", c.symbol)
+		}
+	}
+	if used := " " + root + "/grants.(*Manager).LoadAccessToken"; !strings.Contains(opaque, used) {
+		t.Errorf("quickstart has no %s", used)
 	}
 }

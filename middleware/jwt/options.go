@@ -43,7 +43,7 @@ func Leeway(d time.Duration) Option {
 	return func(v *Validator) { v.leeway = d }
 }
 
-// CacheSize bounds what is remembered of tokens whose signature was verified, in bytes, roughly: some 2,500 for
+// CacheSize bounds what is remembered of tokens whose signature was verified, in bytes, roughly: some 3,000 for
 // a usual one. Default 16 MiB; 0 remembers nothing.
 //
 // CacheSize panics if bytes is negative.
