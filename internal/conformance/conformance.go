@@ -1,8 +1,9 @@
 // Package conformance is what every endpoint must answer, row by row, as a suite that runs over real
 // HTTP on any store, and on any other oauth2.Manager as far as that can do the thing at all.
 //
-// A row is a subtest named by its ID, a case of a row a subtest below it. Every answer is looked at for
-// what is true of all (rows G); the rows say the rest.
+// A row is a subtest named by its ID, a case of a row a subtest below it. They run beside each other, since
+// most of their time they wait for the disk. Every answer is looked at for what is true of all (rows G); the
+// rows say the rest.
 package conformance
 
 import (
@@ -89,6 +90,7 @@ func run(t *testing.T, wanted func(testCase) bool, serve func(*testing.T, testCa
 				continue
 			}
 			t.Run(r.id, func(t *testing.T) {
+				t.Parallel()
 				for _, c := range cases {
 					runCase(t, c, serve)
 				}
@@ -111,7 +113,10 @@ func runCase(t *testing.T, c testCase, serve func(*testing.T, testCase) *server)
 		body(t)
 		return
 	}
-	t.Run(c.name, body)
+	t.Run(c.name, func(t *testing.T) {
+		t.Parallel()
+		body(t)
+	})
 }
 
 // one makes a row that has a single case.
