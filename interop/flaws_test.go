@@ -22,17 +22,19 @@ import (
 
 	"github.com/go-oauth2/oauth2/v4"
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
+	"github.com/go-oauth2/oauth2/v4/generates"
 	"github.com/go-oauth2/oauth2/v4/manage"
 	"github.com/go-oauth2/oauth2/v4/models"
 	"github.com/go-oauth2/oauth2/v4/server"
 	upstreamstore "github.com/go-oauth2/oauth2/v4/store"
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/storage"
 )
 
 // TestFlaws shows what go-oauth2's own implementation gets wrong, and that we hold: one subtest for
-// each row of the list of its flaws; row 8 is about JWTs.
+// each row of the list of its flaws.
 func TestFlaws(t *testing.T) {
 	for _, flaw := range []struct {
 		row  int
@@ -45,6 +47,7 @@ func TestFlaws(t *testing.T) {
 		{5, wrongVerifierSpendsCode},
 		{6, redirectURIByHostSuffix},
 		{7, openRedirector},
+		{8, oneJWTPerSecond},
 		{9, unknownClientIs500},
 		{10, wrongStatus},
 		{11, missingGrantType},
@@ -251,6 +254,29 @@ func openRedirector(t *testing.T) {
 			t.Errorf("%s: got %s", client, a)
 		}
 	}
+}
+
+func oneJWTPerSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // which stands still
+		upstream := newUpstream(t, make(tokensForEver))
+		upstream.MapAccessGenerate(generates.NewJWTAccessGenerate("", []byte("a secret of theirs"), jwt.SigningMethodHS256))
+		m := newGrants(t, signing(t)...)
+		for _, c := range []struct {
+			site  *site
+			equal bool
+		}{{listenOnPipes(t, upstream, theirRoutes(upstream)), true}, {listenOnPipes(t, m, ourRoutes(m)), false}} {
+			var tokens [2]string
+			for i := range tokens {
+				tokens[i] = c.site.token(t, as("svc"), "grant_type", "client_credentials").ok(t).access()
+			}
+			if strings.Count(tokens[0], ".") != 2 || (tokens[0] == tokens[1]) != c.equal {
+				t.Errorf("equal %t, want %t: %q", tokens[0] == tokens[1], c.equal, tokens)
+			}
+			for _, token := range tokens {
+				c.site.works(t, token)
+			}
+		}
+	})
 }
 
 func unknownClientIs500(t *testing.T) {

@@ -1,6 +1,7 @@
 package interop_test
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,6 +75,20 @@ func newGrants(t *testing.T, options ...grants.Option) *grants.Manager {
 // grantsOn is a manager that logs nothing.
 func grantsOn(store storage.Store, options ...grants.Option) *grants.Manager {
 	return grants.New(store, append(options, grants.Logger(slog.New(slog.DiscardHandler)))...)
+}
+
+// signing are the options of a manager that signs its access tokens.
+func signing(t *testing.T) []grants.Option {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := grants.SupplyKeys(private, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []grants.Option{grants.Issuer("https://auth.example"), grants.JWT(keys)}
 }
 
 // newUpstream is go-oauth2's default manager on a token store; nil stands for its memory store.
