@@ -11,7 +11,8 @@ import (
 
 // Claims adds members of the application's own to what is told of an access token: in a JWT when it is
 // issued, in answers to introspection (RFC 7662 2.2), opaque tokens' too, and for routes that the Manager
-// guards. of says what the token stands for; members are what encoding/json can write.
+// guards. of says what the token stands for, the same each time: without an ID, and without an Audience where
+// neither the request nor [DefaultAudience] names one. members are what encoding/json can write.
 //
 // The members of RFC 9068 2.2, RFC 7662 2.2 and RFC 7800 are not the application's: a token with one of
 // them in it is not issued and not told of, which is answered server_error and logged. An error of claims is

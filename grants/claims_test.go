@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -69,6 +71,61 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// The function is asked about the same each time, so that it says the same.
+func TestClaimsAskedAlike(t *testing.T) {
+	store := openStore(t)
+	keys := openKeys(t, store)
+	for name, options := range map[string][]grants.Option{
+		"opaque": nil, "jwt": {grants.Issuer("https://auth.example"), grants.JWT(keys)},
+		"jwt, default audience": {grants.Issuer("https://auth.example"), grants.JWT(keys), grants.DefaultAudience("https://default.example")},
+	} {
+		for _, audience := range [][]string{nil, {"https://a.example", "https://b.example"}} {
+			var asked []grants.Introspection
+			m := grants.New(store, append(options, grants.Claims(func(_ context.Context, of grants.Introspection) (map[string]any, error) {
+				asked = append(asked, of)
+				asked[len(asked)-1].Audience = slices.Clone(of.Audience)
+				for i := range of.Audience {
+					of.Audience[i] = "altered"
+				}
+				return nil, nil
+			}))...)
+			info, err := m.Issue(t.Context(), grants.Issue{Client: "app", User: "alice", Scope: "read", Audience: audience})
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := introspectAs(t, m, "app", info.GetAccess())
+			if slices.Contains(i.Audience, "altered") {
+				t.Errorf("%s: introspected %+v", name, i)
+			}
+			for range 2 {
+				loaded, err := m.LoadAccessToken(t.Context(), info.GetAccess())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if slices.Contains(loaded.(interface{ Audience() []string }).Audience(), "altered") {
+					t.Errorf("%s: loaded %v", name, loaded)
+				}
+			}
+			want := 4
+			if name == "opaque" {
+				want = 3
+			}
+			for _, of := range asked[1:] {
+				if !of.Issued.Equal(asked[0].Issued) || !of.Expires.Equal(asked[0].Expires) {
+					t.Errorf("%s: asked about %v to %v, then %v to %v", name, asked[0].Issued, asked[0].Expires, of.Issued, of.Expires)
+				}
+				of.Issued, of.Expires = asked[0].Issued, asked[0].Expires
+				if !reflect.DeepEqual(of, asked[0]) {
+					t.Errorf("%s: asked about %+v, then %+v", name, asked[0], of)
+				}
+			}
+			if len(asked) != want {
+				t.Errorf("%s: asked %d times", name, len(asked))
+			}
+		}
+	}
+}
+
 func claimsOf(info oauth2.TokenInfo) map[string]any {
 	return info.(interface{ Claims() map[string]any }).Claims()
 }
@@ -94,6 +151,7 @@ func TestClaimsRefused(t *testing.T) {
 		"empty name": {map[string]any{"": 1}, nil, "server_error"},
 		"no JSON":    {map[string]any{"f": func() {}}, nil, "server_error"},
 		"no number":  {map[string]any{"f": math.Inf(1)}, nil, "server_error"},
+		"too much":   {map[string]any{"f": strings.Repeat("x", 48<<10)}, nil, "server_error"},
 		"name twice": {map[string]any{"f": json.RawMessage(`{"a":1,"a":2}`)}, nil, "server_error"},
 	}
 	for _, name := range []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "cnf", "active", "token_type", "username"} {
@@ -114,11 +172,13 @@ func TestClaimsRefused(t *testing.T) {
 				t.Errorf("%s, %s: %v", name, grantType, err)
 			}
 		}
-		if _, err := m.Introspect(t.Context(), &grants.Request{ClientID: "app", ClientSecret: "app-secret", Token: good}); codeOf(err) != tt.code {
-			t.Errorf("%s, introspection: %v", name, err)
-		}
-		if _, err := m.LoadAccessToken(t.Context(), good); err == nil {
-			t.Errorf("%s: validated without", name)
+		if name != "too much" { // but for a header
+			if _, err := m.Introspect(t.Context(), &grants.Request{ClientID: "app", ClientSecret: "app-secret", Token: good}); codeOf(err) != tt.code {
+				t.Errorf("%s, introspection: %v", name, err)
+			}
+			if _, err := m.LoadAccessToken(t.Context(), good); err == nil {
+				t.Errorf("%s: validated without", name)
+			}
 		}
 		if err := m.Revoke(t.Context(), &grants.Request{ClientID: "app", ClientSecret: "app-secret", Token: "x"}); err != nil {
 			t.Errorf("%s: revocation asks for claims: %v", name, err)

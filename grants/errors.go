@@ -129,7 +129,7 @@ func missing(parameter string) *Error {
 
 // failure is the error for a store, client store or function of the application that failed.
 func failure(cause error) *Error {
-	if errors.Is(cause, errClaims) { // which it would be again
+	if errors.Is(cause, errClaims) || errors.Is(cause, errTooLong) { // which it would be again
 		return &Error{Code: "server_error", Description: "the server has a fault", Cause: cause}
 	}
 	return &Error{Code: "temporarily_unavailable", Description: "the server can not answer for now; try again", Cause: cause}

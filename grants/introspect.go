@@ -53,7 +53,7 @@ func (m *Manager) introspect(ctx context.Context, r *Request, e *Event) (*Intros
 	case r.Token == "":
 		return nil, missing("token")
 	}
-	i, err := m.introspectAccess(ctx, r.Token)
+	i, of, err := m.introspectAccess(ctx, r.Token)
 	if err == nil && !i.Active {
 		i, err = m.introspectRefresh(ctx, r.Token)
 	}
@@ -66,7 +66,7 @@ func (m *Manager) introspect(ctx context.Context, r *Request, e *Event) (*Intros
 		return &Introspection{}, nil
 	}
 	if !i.Refresh {
-		if i.Claims, err = m.claimsOf(ctx, *i); err != nil {
+		if i.Claims, err = m.claimsOf(ctx, of); err != nil {
 			return nil, failure(err)
 		}
 	}
@@ -78,17 +78,20 @@ func (i *Introspection) isFor(names []string) bool {
 	return len(names) == 0 || len(i.Audience) == 0 || slices.ContainsFunc(names, func(name string) bool { return slices.Contains(i.Audience, name) })
 }
 
-func (m *Manager) introspectAccess(ctx context.Context, access string) (*Introspection, error) {
+// introspectAccess says with it what [Claims] is asked about.
+func (m *Manager) introspectAccess(ctx context.Context, access string) (i *Introspection, of Introspection, err error) {
 	l, err := m.loadAccess(ctx, access)
 	switch {
 	case errors.Is(err, oerr.ErrInvalidAccessToken) || errors.Is(err, oerr.ErrExpiredAccessToken):
-		return &Introspection{}, nil
+		return &Introspection{}, of, nil
 	case err != nil:
-		return nil, err
+		return nil, of, err
 	}
-	i := introspection(l, m.audienceOf(l.Audience()))
+	i = introspection(l, m.audienceOf(l.Audience()))
+	of = *i
+	of.Audience = slices.Clone(i.Audience) // the application's own
 	if m.signed == nil {
-		return i, nil
+		return i, of, nil
 	}
 	t, ok, err := m.signed.read(ctx, access)
 	if ok {
@@ -97,7 +100,7 @@ func (m *Manager) introspectAccess(ctx context.Context, access string) (*Introsp
 			i.Audience = []string{m.issuer} // as it says itself
 		}
 	}
-	return i, err
+	return i, of, err
 }
 
 func introspection(l *loaded, audience []string) *Introspection {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 
 	"github.com/ostiary-go/ostiary/internal/bounded"
 	"github.com/ostiary-go/ostiary/internal/jws"
@@ -20,7 +21,7 @@ import (
 // The audience of a token is what was asked for (RFC 8707), else [DefaultAudience], else the issuer. Its jti
 // names the grant and the token, and is no secret: who has it has nothing.
 func JWT(keys *Keys) Option {
-	if keys == nil {
+	if keys == nil || keys.set.Load() == nil {
 		panic("grants: JWT: no keys")
 	}
 	return func(m *Manager) {
@@ -92,7 +93,11 @@ func (j *jwts) text(ctx context.Context, i *issued, audience []string, claims ma
 	for name, value := range claims {
 		members[name] = value
 	}
-	return key.sign(ctx, typeAccessToken, members)
+	text, err := key.sign(ctx, typeAccessToken, members)
+	if err == nil && len(text) > longestJWT {
+		return "", errTooLong
+	}
+	return text, err
 }
 
 // oneOrAll is how an audience is written (RFC 7519 4.1.3).
@@ -126,10 +131,15 @@ func (v verifiedJWT) token() token {
 	return token{kind: AccessKind, id: v.grant, secret: v.digest[:], signed: true}
 }
 
-// longestJWT is more than what this server makes of names and scopes that fit a header.
+// longestJWT is more than what fits a header anywhere. A longer one is neither issued nor looked at.
 const longestJWT = 64 << 10
 
+var errTooLong = errors.New("grants: JWT: the token would be too long")
+
 func (j *jwts) read(ctx context.Context, s string) (t token, ok bool, err error) {
+	if _, err := j.keys.current(ctx); err != nil {
+		j.warn(ctx, err)
+	}
 	if t, ok := j.remembered(s); ok {
 		return t, true, nil
 	}
@@ -142,7 +152,7 @@ func (j *jwts) read(ctx context.Context, s string) (t token, ok bool, err error)
 		return t, false, nil
 	}
 	kid, _ := header["kid"].(string)
-	if header["typ"] != typeAccessToken || kid == "" {
+	if _, critical := header["crit"]; header["typ"] != typeAccessToken || kid == "" || critical { // RFC 7515 4.1.11
 		return t, false, nil
 	}
 	key, err := j.keys.find(ctx, kid)

@@ -52,9 +52,14 @@ func (k ringKey) key() (*signingKey, error) {
 			return nil, errors.New("grants: the ring has a private key that can't be read")
 		}
 		signer, _ = private.(crypto.Signer)
+		if same, ok := public.(interface{ Equal(crypto.PublicKey) bool }); !ok || signer == nil || !same.Equal(signer.Public()) {
+			return nil, errRing
+		}
 	}
 	return newSigningKey(k.Algorithm, public, signer)
 }
+
+var errRing = errors.New("grants: the ring has a private key that can't be its own")
 
 // The times of a ring. A key is told for a while before it signs, so that whoever keeps the answer of the
 // keys endpoint has it by then; and after it, as long as what it signed may live, the clocks of several
@@ -103,6 +108,7 @@ func (s *spares) take() (k ringKey, ok bool) {
 // It is a pure function, like the steps of a grant.
 func (r ring) turn(left *spares, s schedule, now time.Time) (turned ring, more bool) {
 	r = slices.Clone(r)
+	r.hasten(s, now)
 	active := r.active(now)
 	var kept ring
 	for i, k := range r {
@@ -129,12 +135,30 @@ func (r ring) turn(left *spares, s schedule, now time.Time) (turned ring, more b
 			return nil, true
 		}
 		next.Created = now
-		if next.From = later(now.Add(toldBefore), r[active].From.Add(s.rotateEvery)); s.rotateEvery == storage.Unlimited {
-			next.From = never
-		}
+		next.From = r[active].nextFrom(next, s)
 		r = append(r, next)
 	}
 	return r, false
+}
+
+// nextFrom is when next signs, by the schedule alone.
+func (k ringKey) nextFrom(next ringKey, s schedule) time.Time {
+	if s.rotateEvery == storage.Unlimited {
+		return never
+	}
+	return later(next.Created.Add(toldBefore), k.From.Add(s.rotateEvery))
+}
+
+// hasten has the next key sign as early as the schedule says, where it was made under a slower one.
+func (r ring) hasten(s schedule, now time.Time) {
+	active := r.active(now)
+	if active < 0 || active+1 == len(r) {
+		return
+	}
+	next := &r[active+1]
+	if at := later(now, r[active].nextFrom(*next, s)); at.Before(next.From) {
+		next.From = at
+	}
 }
 
 var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -170,6 +170,51 @@ func TestRingRotates(t *testing.T) {
 	}
 }
 
+// Where keys were made under a slower schedule, the next one does not wait for that.
+func TestRingIsHastened(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	const day = 24 * time.Hour
+	for name, tt := range map[string]struct {
+		was, is, after, want time.Duration
+	}{
+		"shorter":           {90 * day, 30 * day, day, 30 * day},
+		"never before":      {storage.Unlimited, 30 * day, day, 30 * day},
+		"already due":       {90 * day, day, 50 * day, 50 * day},
+		"told just now":     {90 * day, time.Hour, 0, time.Hour},
+		"longer":            {30 * day, 90 * day, day, 30 * day},
+		"never now":         {30 * day, storage.Unlimited, day, 30 * day},
+		"clock is set back": {90 * day, 30 * day, -day, 30 * day},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var f fakeKeys
+			r := turned(t, nil, schedule{tt.was, day}, &f, start)
+			now := start.Add(tt.after)
+			r = turned(t, r, schedule{tt.is, day}, &f, now)
+			if got := r[1].From.Sub(start); got != tt.want {
+				t.Errorf("the next key signs after %v, want %v:\n%s", got, tt.want, show(r))
+			}
+			if len(r) < 2 || r[0].Private != nil && !now.Before(r[1].From) {
+				t.Errorf("got\n%s", show(r))
+			}
+		})
+	}
+}
+
+// A clock that was set back keeps nobody from looking at the store.
+func TestStale(t *testing.T) {
+	k := &Keys{store: hurried{}}
+	for after, want := range map[time.Duration]bool{
+		time.Second: false, reloadAfter - time.Second: false, reloadAfter: true, time.Hour: true, -time.Minute: true, -time.Hour: true,
+	} {
+		if got := k.stale(time.Now().Add(-after).UnixMilli()); got != want {
+			t.Errorf("%v after the last look: %t", after, got)
+		}
+	}
+	if new(Keys).stale(0) {
+		t.Error("supplied keys are stale")
+	}
+}
+
 func TestLocker(t *testing.T) {
 	var f fakeKeys
 	r := turned(t, nil, schedule{rotateEvery: time.Hour, keepRetired: time.Hour}, &f, time.Unix(1e9, 0).UTC())

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"sync/atomic"
@@ -25,8 +26,12 @@ type Keys struct {
 	set     atomic.Pointer[keySet]
 	loading chan struct{} // holds one
 	begun   atomic.Uint64 // loads
+	loaded  atomic.Uint64 // the last of them that came to its end
 	tried   atomic.Int64  // when one of them began last, in Unix milliseconds
 }
+
+// Format prints nothing of the keys, which have secrets in them.
+func (k *Keys) Format(f fmt.State, _ rune) { io.WriteString(f, "[keys]") }
 
 // PublicKey is one of the Keys as others may know it.
 type PublicKey struct {
@@ -114,7 +119,8 @@ const ringName = "ostiary/keys"
 // everywhere, and whoever notices first makes another next. Each instance looks at the store about once a
 // minute while it is used, and at once for a key that it does not know.
 //
-// The error tells what is wrong with the options or the keys in the store, or is that of the store.
+// The error tells what is wrong with the options or the keys in the store, or is that of the store, as where
+// that is open for reading only.
 func OpenKeys(ctx context.Context, store storage.Store, options ...KeysOption) (*Keys, error) {
 	k := newKeys(options)
 	if k.make == "" {
@@ -255,29 +261,44 @@ func (k *Keys) find(ctx context.Context, id string) (*signingKey, error) {
 	return k.set.Load().byID[id], nil
 }
 
-// knows tells whether the key of that ID is still there.
-func (k *Keys) knows(id string) bool { return k.set.Load().byID[id] != nil }
+// knows tells whether the key of that ID was still there when the store was looked at, and that this is no
+// time to look again.
+func (k *Keys) knows(id string) bool { return k.set.Load().byID[id] != nil && !k.stale(k.tried.Load()) }
 
 // current is what is known of the keys. One of those who ask looks at the store where the last look is too
-// old, and again no sooner where it fails.
+// old, and again no sooner where it fails. It does so as long as it would wait, even if nobody waits for it
+// any more: others rely on it.
 func (k *Keys) current(ctx context.Context) (*keySet, error) {
-	if tried := k.tried.Load(); k.store != nil && time.Since(time.UnixMilli(tried)) >= reloadAfter && k.tried.CompareAndSwap(tried, time.Now().UnixMilli()) {
+	if tried := k.tried.Load(); k.stale(tried) && k.tried.CompareAndSwap(tried, time.Now().UnixMilli()) {
+		deadline, limited := ctx.Deadline()
+		ctx = context.WithoutCancel(ctx)
+		if limited {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, deadline)
+			defer cancel()
+		}
 		err := k.load(ctx)
 		return k.set.Load(), err
 	}
 	return k.set.Load(), nil
 }
 
+// stale tells whether a look at the store at that time is too old, or was before a clock was set back.
+func (k *Keys) stale(tried int64) bool {
+	age := time.Since(time.UnixMilli(tried))
+	return k.store != nil && (age >= reloadAfter || age < 0)
+}
+
 // load reads the keys from the store, and does what is due. Of those who call it at a time, one does so
-// after the other, and who finds that it was done since it came is through: so they are never many, and
-// nobody is left with what was read before.
+// after the other, and who finds that it was begun since it came, and done, is through: so they are never
+// many, and nobody is left with what was read before.
 func (k *Keys) load(ctx context.Context) error {
 	came := k.begun.Load()
 	if err := k.enter(ctx); err != nil {
 		return err
 	}
 	defer k.leave()
-	if k.begun.Load() > came {
+	if k.loaded.Load() > came {
 		return nil
 	}
 	return k.update(ctx, func(r ring, _ time.Time) (ring, error) { return r, nil })
@@ -310,7 +331,7 @@ var errNoSpare = errors.New("grants: one more key has to be made")
 
 // update is for one at a time.
 func (k *Keys) update(ctx context.Context, how func(r ring, now time.Time) (ring, error)) error {
-	k.begun.Add(1)
+	number := k.begun.Add(1)
 	k.tried.Store(time.Now().UnixMilli())
 	var made spares
 	for {
@@ -343,7 +364,10 @@ func (k *Keys) update(ctx context.Context, how func(r ring, now time.Time) (ring
 		})
 		switch {
 		case err == nil:
-			return k.keep(read)
+			if err = k.keep(read); err == nil {
+				k.loaded.Store(number)
+			}
+			return err
 		case !errors.Is(err, errNoSpare):
 			return err
 		}
@@ -357,6 +381,9 @@ func (k *Keys) update(ctx context.Context, how func(r ring, now time.Time) (ring
 
 // keep is what was read from now on.
 func (k *Keys) keep(r ring) error {
+	if known := k.set.Load(); known != nil && reflect.DeepEqual(known.ring, r) { // which spares reading the keys
+		return nil
+	}
 	set := &keySet{ring: r, byID: make(map[string]*signingKey)}
 	for _, one := range r {
 		key, err := one.key()
@@ -365,6 +392,9 @@ func (k *Keys) keep(r ring) error {
 		}
 		key.From = one.From
 		set.keys, set.byID[key.ID] = append(set.keys, key), key
+	}
+	if set.keys[set.signs(time.Now())].signer == nil {
+		return errRing
 	}
 	k.set.Store(set)
 	return nil

@@ -4,27 +4,32 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	oerr "github.com/go-oauth2/oauth2/v4/errors"
+	"go.etcd.io/bbolt"
 
 	"github.com/ostiary-go/ostiary/grants"
 	"github.com/ostiary-go/ostiary/internal/testbed"
@@ -241,8 +246,7 @@ func TestRemoveKey(t *testing.T) {
 		mustLoad(t, a, fresh)
 		mustLoad(t, b, fresh)
 		time.Sleep(time.Minute)
-		issued(t, b, "carol") // looks at the store
-		mustNotLoad(t, b, leaked)
+		mustNotLoad(t, b, leaked) // which only validates
 		for _, wrong := range []string{active.ID, "", "x"} {
 			if err := here.Remove(t.Context(), wrong); !errors.Is(err, storage.ErrNotFound) {
 				t.Errorf("removing %q: %v", wrong, err)
@@ -372,7 +376,11 @@ func TestEncryptKeys(t *testing.T) {
 }
 
 func TestOpenKeysRefuses(t *testing.T) {
-	store := openStore(t)
+	store, all := openStore(t), signers(t)
+	agreement, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := grants.OpenKeys(t.Context(), struct{ storage.Store }{store}); err == nil || !strings.Contains(err.Error(), "storage.Keys") {
 		t.Errorf("a store without secrets: %v", err)
 	}
@@ -384,11 +392,20 @@ func TestOpenKeysRefuses(t *testing.T) {
 	if _, err := grants.OpenKeys(ended, store); !errors.Is(err, context.Canceled) {
 		t.Errorf("ended context: %v", err)
 	}
-	if _, err := store.Secret(t.Context(), "ostiary/keys", func([]byte) ([]byte, error) { return []byte(`{"keys":[{"alg":"ES256","public":"eA=="}]}`), nil }); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := grants.OpenKeys(t.Context(), store); err == nil || !strings.Contains(err.Error(), "can't be read") {
-		t.Errorf("a damaged ring: %v", err)
+	for name, ring := range map[string]string{
+		"no key":                 `{"keys":[{"alg":"ES256","public":"eA=="}]}`,
+		"no private key":         fmt.Sprintf(`{"keys":[%s,%s]}`, ringKey(t, "ES256", nil, all["ES256"].Public()), ringKey(t, "ES256", nil, all["ES256"].Public())),
+		"private key damaged":    fmt.Sprintf(`{"keys":[%s]}`, ringKey(t, "ES256", "x", all["ES256"].Public())),
+		"private key of another": fmt.Sprintf(`{"keys":[%s]}`, ringKey(t, "ES256", signers(t)["ES256"], all["ES256"].Public())),
+		"key that can't sign":    fmt.Sprintf(`{"keys":[%s]}`, ringKey(t, "ES256", agreement, all["ES256"].Public())),
+		"other algorithm":        fmt.Sprintf(`{"keys":[%s]}`, ringKey(t, "EdDSA", all["ES256"], all["ES256"].Public())),
+	} {
+		if _, err := store.Secret(t.Context(), "ostiary/keys", func([]byte) ([]byte, error) { return []byte(ring), nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := grants.OpenKeys(t.Context(), store); err == nil || !strings.Contains(err.Error(), "can't be") {
+			t.Errorf("a ring with %s: %v", name, err)
+		}
 	}
 	for name, f := range map[string]func(){
 		"algorithm":         func() { grants.Algorithm("HS256") },
@@ -396,6 +413,7 @@ func TestOpenKeysRefuses(t *testing.T) {
 		"retirement":        func() { grants.KeepRetired(0) },
 		"endless":           func() { grants.KeepRetired(storage.Unlimited) },
 		"no keys":           func() { grants.JWT(nil) },
+		"empty keys":        func() { grants.JWT(new(grants.Keys)) },
 		"no issuer":         func() { grants.New(store, grants.JWT(supplied(t))) },
 		"no claims":         func() { grants.Claims(nil) },
 		"no audience":       func() { grants.DefaultAudience() },
@@ -409,6 +427,193 @@ func TestOpenKeysRefuses(t *testing.T) {
 			}()
 			f()
 		})
+	}
+}
+
+// ringKey is a key as a store has it; private may be damaged, or nil.
+func ringKey(t *testing.T, algorithm string, private any, public crypto.PublicKey) string {
+	t.Helper()
+	key := map[string]any{"alg": algorithm, "created": time.Now(), "from": time.Now()}
+	var err, also error
+	switch private := private.(type) {
+	case nil:
+	case string:
+		key["private"] = []byte(private)
+	default:
+		key["private"], err = x509.MarshalPKCS8PrivateKey(private)
+	}
+	key["public"], also = x509.MarshalPKIXPublicKey(public)
+	text, last := json.Marshal(key)
+	if err := errors.Join(err, also, last); err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// secrets is a store whose secrets can be slow, or fail.
+type secrets struct {
+	*bolt.Store
+	before atomic.Pointer[func(context.Context) error]
+}
+
+func (s *secrets) Secret(ctx context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
+	if before := s.before.Load(); before != nil {
+		if err := (*before)(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.Store.Secret(ctx, name, change)
+}
+
+func (s *secrets) set(before func(context.Context) error) { s.before.Store(&before) }
+
+// Of many who come with a key that is not known, nobody is told that it is none because a look of somebody
+// else's has failed.
+func TestUnknownKeyInOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := openStore(t)
+		broken := &secrets{Store: store}
+		here, there := openKeys(t, store), openKeys(t, broken)
+		a, b := signing(store, here), signing(broken, there)
+		for range 2 { // then b knows no key that signs
+			if err := here.Remove(t.Context(), stateOf(t, here, grants.KeyActive).ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		access := issued(t, a, "alice")
+		broken.set(func(ctx context.Context) error {
+			time.Sleep(time.Second)
+			return errors.Join(ctx.Err(), testbed.ErrBroken)
+		})
+		ask := func(good bool) {
+			var wg sync.WaitGroup
+			for i := range 20 {
+				wg.Go(func() {
+					ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+i)*time.Second)
+					defer cancel()
+					if _, err := b.LoadAccessToken(ctx, access); (err == nil) != good || errors.Is(err, oerr.ErrInvalidAccessToken) {
+						t.Errorf("request %d: %v", i, err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		ask(false)
+		broken.set(func(context.Context) error { return nil })
+		ask(true)
+	})
+}
+
+// Whoever goes away while he looks at the keys for all keeps nobody from knowing what has become of them.
+func TestLookIsNotGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := openStore(t)
+		slow := &secrets{Store: store}
+		here, there := openKeys(t, store), openKeys(t, slow)
+		gone := stateOf(t, here, grants.KeyActive).ID
+		if err := here.Remove(t.Context(), gone); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		slow.set(func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Second):
+				return nil
+			}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		there.Public(ctx)
+		for _, k := range public(t, there) {
+			if k.ID == gone {
+				t.Error("the removed key is told")
+			}
+		}
+		// But nobody waits longer than he would.
+		time.Sleep(time.Minute)
+		ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		before := time.Now()
+		if keys, err := there.Public(ctx); !errors.Is(err, context.DeadlineExceeded) || len(keys) != 2 || time.Since(before) > 100*time.Millisecond {
+			t.Errorf("after %v: %v, %v", time.Since(before), keys, err)
+		}
+	})
+}
+
+// Each namespace of a database has keys of its own.
+func TestKeysOfNamespaces(t *testing.T) {
+	db, err := bbolt.Open(filepath.Join(t.TempDir(), "shared.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	seen := make(map[string]bool)
+	for _, name := range []string{"one", "two"} {
+		store, err := bolt.New(db, bolt.Namespace(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		for range 2 {
+			for _, k := range public(t, openKeys(t, store)) {
+				seen[k.ID] = true
+			}
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("%d keys", len(seen))
+	}
+}
+
+// A file that is open for reading only gives no keys, and says why.
+func TestKeysOfReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.db")
+	store, err := bolt.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	openKeys(t, store)
+	store.Close()
+	reader, err := bolt.Open(path, bolt.ReadOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err := grants.OpenKeys(t.Context(), reader); err == nil || !strings.Contains(err.Error(), "reading only") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Whoever prints keys, or what has them, prints none of them, and not what encrypts them.
+func TestKeysPrintNothing(t *testing.T) {
+	store := openStore(t)
+	secret := [32]byte([]byte("0123456789abcdef0123456789abcdef"))
+	keys := openKeys(t, store, grants.EncryptKeys(secret), grants.Algorithm("EdDSA"))
+	plain := openKeys(t, openStore(t), grants.Algorithm("EdDSA"))
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := grants.SupplyKeys(private, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := []grants.KeysOption{grants.EncryptKeys(secret)}
+	var b strings.Builder
+	for _, v := range []any{keys, plain, kept, struct{ Keys *grants.Keys }{keys}, []*grants.Keys{keys, kept}, options, grants.JWT(keys), signing(store, keys), signing(store, kept), public(t, kept)} {
+		fmt.Fprintf(&b, "%v %+v %#v %s %x %d\n", v, v, v, v, v, v)
+		slog.New(slog.NewTextHandler(&b, nil)).Info("", "v", v)
+		slog.New(slog.NewJSONHandler(&b, nil)).Info("", "v", v)
+	}
+	for _, secret := range [][]byte{secret[:], private.Seed()} {
+		shown := fmt.Sprintf("%s|%x|%d|%d", secret, secret, secret[:8], secret[0:4])
+		for one := range strings.SplitSeq(strings.NewReplacer("[", "", "]", "").Replace(shown), "|") {
+			if strings.Contains(b.String(), one) {
+				t.Errorf("a secret is printed as %q", one)
+			}
+		}
 	}
 }
 

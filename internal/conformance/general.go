@@ -124,6 +124,23 @@ var generalRows = []row{
 			s.token(t, goodToken, as("svc")).ok(t)
 		}),
 	)},
+	{"G-06", []testCase{{name: "claims panic", jwt: true, run: func(t *testing.T, s *server) {
+		code, pair := s.newCode(t, "web"), s.pair(t, "web")
+		s.restart(grants.Claims(func(context.Context, grants.Introspection) (map[string]any, error) { panic("a secret place") }))
+		s.unchanged(t, func() {
+			for _, send := range []func(t *testing.T) *answer{
+				func(t *testing.T) *answer { return s.token(t, goodToken, as("svc")) },
+				func(t *testing.T) *answer { return s.redeem(t, "web", code) },
+				func(t *testing.T) *answer { return s.tryRefresh(t, "web", pair.refresh()) },
+				func(t *testing.T) *answer { return s.introspect(t, "rs", pair.access()) },
+			} {
+				s.broken(t, send)
+			}
+		})
+		s.restart()
+		s.redeem(t, "web", code).ok(t)
+		s.lives(t, "web", pair)
+	}}}},
 	{"G-07", each(testCase{foreign: true}, same("https://spa.example", "https://evil.example", "null"), func(t *testing.T, s *server, origin string) {
 		headers := [][2]string{{"Origin", origin}, {"Access-Control-Request-Method", "POST"}, {"Access-Control-Request-Headers", "authorization"}}
 		s.guard("/guarded", nil)
