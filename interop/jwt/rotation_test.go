@@ -243,17 +243,20 @@ func TestRotationRefusesNothing(t *testing.T) {
 		}
 		for step := 0; time.Since(began) < 2*24*time.Hour; step++ {
 			pause := 8*time.Minute + time.Duration(rand.N(8*60*1000))*time.Millisecond
-			if step%2 == 0 { // up to the moment of a rotation, a little before or after
-				next := time.Until(rotationKey(t, s.instances[step%3].keys, grants.KeyNext).From)
-				if edge := next + time.Duration(rand.N(5)-2)*time.Millisecond; edge > 0 && edge < pause {
-					pause = edge
-				}
+			edge := time.Duration(rand.N(5)-2)*time.Millisecond + time.Until(rotationKey(t, s.instances[step%3].keys, grants.KeyNext).From)
+			if step%3 == 0 && len(alive) > 0 { // or when a token expires
+				edge = time.Until(alive[0].expires) - time.Duration(1+rand.N(999))*time.Millisecond
+			}
+			if edge > 0 && edge < pause {
+				pause = edge
 			}
 			time.Sleep(pause)
 			if rand.N(20) == 0 {
 				byHand++
-				if err := s.instances[rand.N(3)].keys.Rotate(t.Context()); err != nil {
-					t.Fatal(err)
+				for range 1 + rand.N(3) { // as by several who are in a hurry
+					if err := s.instances[rand.N(3)].keys.Rotate(t.Context()); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			if step%48 == 47 {
