@@ -263,7 +263,7 @@ func TestRotationRefusesNothing(t *testing.T) {
 					}
 				}
 			}
-			if step%48 == 47 {
+			if step%96 == 95 {
 				always = append(always, s.remote(fmt.Sprintf("later%d", step)))
 			}
 			alive = slices.DeleteFunc(alive, func(one rotationToken) bool { return time.Until(one.expires) <= 0 })
@@ -276,7 +276,7 @@ func TestRotationRefusesNothing(t *testing.T) {
 			}
 			alive = append(alive, fresh...)
 			sample := append(slices.Clone(fresh), alive[0])
-			for range 4 {
+			for range 2 {
 				sample = append(sample, alive[rand.N(len(alive))])
 			}
 			paths := append(slices.Clone(always), s.remote("new"))
