@@ -25,7 +25,7 @@ func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.To
 	}
 	if m.audience != nil || m.claims != nil {
 		d := &described{audience: m.audienceOf(l.Audience())}
-		if d.claims, err = m.claimsOf(ctx, *introspection(l, d.audience)); err != nil {
+		if d.claims, err = m.claimsOf(ctx, *introspection(l, slices.Clone(d.audience))); err != nil {
 			return nil, sound(err)
 		}
 		l.Source.described = d

@@ -55,8 +55,8 @@ func (s *server) verified(t *testing.T, token string) (header, claims map[string
 		case "EdDSA":
 			good = ed25519.Verify(octets(t, key["x"]), []byte(token[:at]), signature)
 		case "ES256":
-			public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: number("x"), Y: number("y")}
-			good = len(signature) == 64 && ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
+			public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, octets(t, key["x"]), octets(t, key["y"])))
+			good = err == nil && len(signature) == 64 && ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
 		case "RS256":
 			good = rsa.VerifyPKCS1v15(&rsa.PublicKey{N: number("n"), E: int(number("e").Int64())}, crypto.SHA256, sum[:], signature) == nil
 		case "PS256":
