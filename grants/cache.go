@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"context"
 	"hash/maphash"
 	"time"
 	"unsafe"
@@ -119,14 +120,14 @@ func CacheSize(bytes int64) Option {
 
 // loadCached is LoadAccessToken without the store: what the cache has, and what is no token at all. It
 // returns nothing if it can't tell.
-func (m *Manager) loadCached(access string) (*loaded, error) {
+func (m *Manager) loadCached(ctx context.Context, access string) (*loaded, error) {
 	var t token
 	kind, id, secret, ok := m.encoding.Decode(access)
 	switch {
 	case ok && (kind == AccessKind || kind == UnknownKind):
 		t = native(kind, id, secret)
 	case m.signed != nil && !ok:
-		if t, ok = m.signed.remembered(access); !ok {
+		if t, ok = m.signed.remembered(ctx, access); !ok {
 			return nil, nil
 		}
 	case m.importedTokens:

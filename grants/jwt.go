@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"github.com/ostiary-go/ostiary/internal/bounded"
 	"github.com/ostiary-go/ostiary/internal/jws"
@@ -39,16 +40,17 @@ type signed interface {
 	// read reads a token; ok is false where it is none of ours. The error is that of the store.
 	read(ctx context.Context, s string) (t token, ok bool, err error)
 
-	// remembered is read for what was read before.
-	remembered(s string) (t token, ok bool)
+	// remembered is read for what was read before. It goes on where the store is away.
+	remembered(ctx context.Context, s string) (t token, ok bool)
 
 	public(ctx context.Context) ([]PublicKey, error)
 }
 
 type jwts struct {
-	issuer string
-	keys   *Keys
-	warn   func(ctx context.Context, err error) // of keys that could not be looked at
+	issuer       string
+	keys         *Keys
+	storeTimeout time.Duration
+	warn         func(ctx context.Context, err error) // of keys that could not be looked at
 
 	verified *bounded.Table[[sha256.Size]byte, verifiedJWT]
 }
@@ -64,7 +66,7 @@ func newJWTs(m *Manager, keys *Keys, cacheSize int64) *jwts {
 	hash := func(sum [sha256.Size]byte) uint64 { return binary.LittleEndian.Uint64(sum[:]) }
 	cost := func([sha256.Size]byte, verifiedJWT) int64 { return 0 }
 	return &jwts{
-		issuer: m.issuer, keys: keys, verified: bounded.New(cacheSize, hash, cost, nil),
+		issuer: m.issuer, keys: keys, storeTimeout: m.storeTimeout, verified: bounded.New(cacheSize, hash, cost, nil),
 		warn: func(ctx context.Context, err error) {
 			m.logger.WarnContext(ctx, "the keys that sign could not be looked at; those known go on", "error", err.Error())
 		},
@@ -119,12 +121,26 @@ func (t token) jti() string { return jti(t.id, t.secret) }
 
 func (j *jwts) public(ctx context.Context) ([]PublicKey, error) { return j.keys.Public(ctx) }
 
-func (j *jwts) remembered(s string) (t token, ok bool) {
+func (j *jwts) remembered(ctx context.Context, s string) (t token, ok bool) {
 	v, ok := j.verified.Get(sha256.Sum256([]byte(s)))
-	if !ok || !j.keys.knows(v.key) {
+	if !ok || j.look(ctx).byID[v.key] == nil { // it was removed
 		return token{}, false
 	}
 	return v.token(), true
+}
+
+// look is what is known of the keys, of which the store is asked where it is time for that.
+func (j *jwts) look(ctx context.Context) *keySet {
+	if !j.keys.stale(j.keys.tried.Load()) {
+		return j.keys.set.Load()
+	}
+	bounded, cancel := context.WithTimeout(ctx, j.storeTimeout)
+	defer cancel()
+	set, err := j.keys.current(bounded)
+	if err != nil {
+		j.warn(ctx, err)
+	}
+	return set
 }
 
 func (v verifiedJWT) token() token {
@@ -137,10 +153,7 @@ const longestJWT = 64 << 10
 var errTooLong = errors.New("grants: JWT: the token would be too long")
 
 func (j *jwts) read(ctx context.Context, s string) (t token, ok bool, err error) {
-	if _, err := j.keys.current(ctx); err != nil {
-		j.warn(ctx, err)
-	}
-	if t, ok := j.remembered(s); ok {
+	if t, ok := j.remembered(ctx, s); ok {
 		return t, true, nil
 	}
 	parts, ok := jws.Split(s)
@@ -155,6 +168,7 @@ func (j *jwts) read(ctx context.Context, s string) (t token, ok bool, err error)
 	if _, critical := header["crit"]; header["typ"] != typeAccessToken || kid == "" || critical { // RFC 7515 4.1.11
 		return t, false, nil
 	}
+	j.look(ctx)
 	key, err := j.keys.find(ctx, kid)
 	if err != nil {
 		return t, false, err

@@ -261,10 +261,6 @@ func (k *Keys) find(ctx context.Context, id string) (*signingKey, error) {
 	return k.set.Load().byID[id], nil
 }
 
-// knows tells whether the key of that ID was still there when the store was looked at, and that this is no
-// time to look again.
-func (k *Keys) knows(id string) bool { return k.set.Load().byID[id] != nil && !k.stale(k.tried.Load()) }
-
 // current is what is known of the keys. One of those who ask looks at the store where the last look is too
 // old, and again no sooner where it fails. It does so as long as it would wait, even if nobody waits for it
 // any more: others rely on it.

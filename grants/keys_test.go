@@ -541,6 +541,45 @@ func TestLookIsNotGivenUp(t *testing.T) {
 	})
 }
 
+// away is a store that can be away, of which the caches still go on.
+type away struct {
+	secrets
+	fault testbed.Fault
+}
+
+func (a *away) Grant(ctx context.Context, id storage.ID) (*storage.Grant, error) {
+	if a.fault != nil {
+		return nil, a.fault(ctx)
+	}
+	return a.secrets.Grant(ctx, id)
+}
+
+// A token that is cached goes on while the store is away, for whoever looks at the keys for all as well, and
+// it is not looked at for longer than StoreTimeout.
+func TestCachedTokenInOutage(t *testing.T) {
+	for name, fault := range map[string]testbed.Fault{"fails": testbed.Fail, "hangs": testbed.Hang} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &away{secrets: secrets{Store: openStore(t)}}
+				m := signing(store, openKeys(t, store), grants.StoreTimeout(time.Second))
+				access := issued(t, m, "alice")
+				mustLoad(t, m, access)
+				store.fault = fault
+				store.set(fault)
+				for range 3 {
+					time.Sleep(time.Minute)
+					before := time.Now()
+					mustLoad(t, m, access)
+					if waited := time.Since(before); waited > time.Second {
+						t.Errorf("it took %v", waited)
+					}
+					mustLoad(t, m, access)
+				}
+			})
+		})
+	}
+}
+
 // Each namespace of a database has keys of its own.
 func TestKeysOfNamespaces(t *testing.T) {
 	db, err := bbolt.Open(filepath.Join(t.TempDir(), "shared.db"), 0o600, &bbolt.Options{NoFreelistSync: true})

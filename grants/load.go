@@ -34,7 +34,7 @@ func (m *Manager) LoadAccessToken(ctx context.Context, access string) (oauth2.To
 }
 
 func (m *Manager) loadAccess(ctx context.Context, access string) (*loaded, error) {
-	if info, err := m.loadCached(access); err != nil {
+	if info, err := m.loadCached(ctx, access); err != nil {
 		return nil, err
 	} else if info != nil {
 		return info, nil
